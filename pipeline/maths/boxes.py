@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Mask, Points
 
 Box = tuple[int, int, int, int]
+_Value = TypeVar("_Value", bound=np.generic)
 
 
 def grown(box: Box, by: int) -> Box:
@@ -78,6 +79,13 @@ def box_of_mask(mask: Mask) -> Box:
         return 0, 0, 0, 0
     x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
     return x, y, x + width, y + height
+
+
+def part_of(picture: NDArray[_Value], box: Box) -> NDArray[_Value]:
+    """Return the part of a picture or mask (h, w, ...) in a box inside it, contiguous: compiled code is compiled once
+    more for what is not."""
+    x0, y0, x1, y1 = box
+    return np.ascontiguousarray(picture[y0:y1, x0:x1])
 
 
 def box_area(box: Box) -> int:

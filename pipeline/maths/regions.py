@@ -26,10 +26,34 @@ def areas_of(labeled: Labeled, count: int) -> NDArray[np.int64]:
     return areas
 
 
+def extents_of(labeled: Labeled, count: int) -> NDArray[np.int64]:
+    """Return (count,) the longer side of the box around each region."""
+    boxes = boxes_of(labeled, count)
+    return np.asarray((boxes[:, 2:] - boxes[:, :2]).max(axis=1), np.int64)
+
+
 def counts_in(labeled: Labeled, where: Mask, count: int) -> NDArray[np.int64]:
     """Return (count,) the number of pixels of each label in a mask (h, w)."""
     flat = np.ascontiguousarray(where).reshape(-1)
     return _counts(labeled.reshape(-1), flat, _words(flat), count)
+
+
+@njit(cache=True, nogil=True)
+def boxes_of(labeled: Labeled, count: int) -> NDArray[np.int64]:
+    """Return (count, 4) the half-open box x0, y0, x1, y1 around each region; all 0 for the label 0."""
+    boxes = np.zeros((count, 4), np.int64)
+    height, width = labeled.shape
+    for r in range(height):
+        for c in range(width):
+            if labeled[r, c] == 0:
+                continue
+            box = boxes[labeled[r, c]]
+            if box[3] == 0:
+                box[0], box[1] = c, r
+            box[0] = min(box[0], c)
+            box[2] = max(box[2], c + 1)
+            box[3] = r + 1
+    return boxes
 
 
 def sums_in(labeled: Labeled, values: NDArray[np.float32], count: int) -> NDArray[np.float64]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -45,6 +45,13 @@ class Body(Shaped):
     """(S,) whether both ends of a segment lie in the picture: where a limb leaves it, its other end is a guess."""
     are_arms_guessed: bool = False
     """Whether both shoulders lie above the picture, or at its upper edge, so that the arms' place is a guess."""
+
+    def seen_from(self, x0: int, y0: int) -> Body:
+        """Return the body in the pixels of a part of the view that starts at a pixel of it."""
+        origin = np.array([x0, y0], np.float32)
+        segments = self.segments.copy()
+        segments[:, :4] -= np.tile(origin, 2)
+        return replace(self, segments=segments, hands=self.hands - origin)
 
 
 _LIMBS = (

@@ -11,7 +11,6 @@ from pipeline.maths.regions import areas_of, counts_in, sums_in, those_of
 from pipeline.scene.body import HEAD, TORSO
 from pipeline.scene.frame_evidence import FrameEvidence
 from pipeline.scene.held import LEAST_AREA_PX
-from pipeline.scene.held_places import placed
 from pipeline.scene.samples import UNLIKELY, Sample, opened
 from pipeline.scene.scene_model import SceneRow
 
@@ -47,7 +46,7 @@ def broad_things(unexplained: Mask, evidence: FrameEvidence, sample: Sample, row
     at_head = sample.distances[HEAD] < _NEAR_BH
     kept &= counts_in(labeled, at_head | (sample.distances[TORSO] < _NEAR_BH), count) >= _HALF * areas
     kept &= counts_in(labeled, row.others[sample.bins] > UNLIKELY, count) < _OTHERS_SHARE * areas
-    is_there = sums_in(labeled, placed(row.held, sample), count) >= _PLACE_SHARE * areas
+    is_there = sums_in(labeled, evidence.place_share, count) >= _PLACE_SHARE * areas
     kept &= is_there | (counts_in(labeled, at_head, count) >= _HALF * areas)
     kept[0] = False
     return grow(those_of(labeled, kept), _EDGE_PX) & unexplained

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Mask
 from pipeline.maths.boxes import box_of_mask, clipped, grown
 from pipeline.maths.masks import grow
-from pipeline.maths.regions import areas_of, counts_in, square_sums_in, sums_in, those_of
+from pipeline.maths.regions import areas_of, counts_in, extents_of, square_sums_in, sums_in, those_of
 from pipeline.scene.body import HAND, NUM_PARTS
 from pipeline.scene.held import HAND_REACH_BH
 from pipeline.scene.samples import FEET, Sample, opened
@@ -150,11 +150,11 @@ def _lines_along(edge: Mask, sample: Sample, rim: _Rim) -> Mask:
     """Return the long components whose distance from the limb hardly changes."""
     if not edge.any():
         return edge
-    count, labeled, stats, _ = cv2.connectedComponentsWithStats(edge.view(np.uint8), connectivity=8)
-    extent = np.maximum(stats[:count, cv2.CC_STAT_WIDTH], stats[:count, cv2.CC_STAT_HEIGHT])
-    is_line = extent > rim.least_length_bh * sample.body.height_px
-    mean = sums_in(labeled, sample.outside, count) / np.maximum(stats[:count, cv2.CC_STAT_AREA], 1)
+    count, labeled = cv2.connectedComponents(edge.view(np.uint8), connectivity=8)
+    areas = areas_of(labeled, count)
+    is_line = extents_of(labeled, count) > rim.least_length_bh * sample.body.height_px
+    mean = sums_in(labeled, sample.outside, count) / np.maximum(areas, 1)
     spread = square_sums_in(labeled, sample.outside, mean, count)
-    is_line &= spread <= rim.most_spread_bh**2 * stats[:count, cv2.CC_STAT_AREA]
+    is_line &= spread <= rim.most_spread_bh**2 * areas
     is_line[0] = False
     return those_of(labeled, is_line)

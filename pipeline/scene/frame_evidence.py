@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import cv2
 import numpy as np
 
 from pipeline.datatypes.arrays import Float32Array, Mask
+from pipeline.maths.boxes import Box, part_of
 from pipeline.maths.masks import grow
 from pipeline.scene.body import HEAD
 from pipeline.scene.colors import FLOOR
@@ -54,11 +55,17 @@ class FrameEvidence:
     """Colors that over time are those of a held object, where it may be."""
     there: Mask
     """Where over time something carried is, relative to the limbs."""
+    place_share: Float32Array
+    """In what share of the frames it is, of ``held_places.placed``; 0 where it is nowhere in half of them."""
 
     @property
     def alike(self) -> Mask:
         """The pixels (h, w) in the subject's colors."""
         return (self.odds < 0) & (self.likelihood > UNLIKELY)
+
+    def within(self, box: Box) -> FrameEvidence:
+        """Return the evidence in a box of its pixels."""
+        return FrameEvidence(*(part_of(getattr(self, each.name), box) for each in fields(self)))
 
 
 def frame_evidence(sample: Sample, row: SceneRow, wrong: Mask, may_meet: bool) -> FrameEvidence:
@@ -79,7 +86,10 @@ def frame_evidence(sample: Sample, row: SceneRow, wrong: Mask, may_meet: bool) -
     odds = odds - np.where(sample.subject_mask & (sample.outside < 0), _ON_LIMB, np.float32(0))
     in_hand = small > np.maximum(LEAST_IN_HAND, _HALF * likelihood)
     of_thing = in_hand | row.is_held[sample.bins]
-    there = placed(row.held, sample) > _HALF
+    # Less says nothing here, nor about something broad.
+    is_carried = row.held.max() >= _HALF
+    place_share = placed(row.held, sample) if is_carried else np.zeros(shown.shape, np.float32)
+    there = place_share > _HALF
     in_masks = sample.subject_mask | sample.others_mask
     doubtful = on_ground(sample) | ((wrong | ~sample.view.known) & ~in_masks)
     if sample.is_unsure:
@@ -99,6 +109,7 @@ def frame_evidence(sample: Sample, row: SceneRow, wrong: Mask, may_meet: bool) -
         worn,
         of_thing,
         there,
+        place_share,
     )
 
 

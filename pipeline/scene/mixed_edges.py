@@ -12,7 +12,7 @@ from pipeline.datatypes.arrays import Float32Array, Mask, Picture
 from pipeline.maths.boxes import Box, box_of_mask, clipped, grown
 from pipeline.maths.channels import all_at_most
 from pipeline.maths.masks import grow
-from pipeline.maths.regions import sums_in, those_of
+from pipeline.maths.regions import areas_of, extents_of, sums_in, those_of
 from pipeline.scene.displaced import hues
 from pipeline.scene.samples import Sample, opened
 
@@ -42,12 +42,12 @@ def mixed_edges(unexplained: Mask, own: Mask, sample: Sample) -> Mask:
     strips[area] = thin[area] & _between(sample.view.picture[area], sample.view.plate[area], own[area], reach)
     if not strips.any():
         return strips
-    count, labeled, stats, _ = cv2.connectedComponentsWithStats(strips.view(np.uint8), connectivity=8)
-    extent = np.maximum(stats[:count, cv2.CC_STAT_WIDTH], stats[:count, cv2.CC_STAT_HEIGHT])
+    count, labeled = cv2.connectedComponents(strips.view(np.uint8), connectivity=8)
+    extent = np.maximum(extents_of(labeled, count), 1)
     is_strip = extent > _LEAST_LENGTH_BH * height
     # A strip along the outline lies half its width from it on average; a stick extends away from it.
     away = _distance_in(sample.subject_mask, box_of_mask(strips), 2 * max(1, round(_REACH_BH * height)))
-    areas = np.maximum(stats[:count, cv2.CC_STAT_AREA], 1)
+    areas = np.maximum(areas_of(labeled, count), 1)
     mean_away = sums_in(labeled, away, count) / areas
     is_strip &= mean_away <= 0.5 * areas / extent + _SLACK_PX
     is_strip[0] = False

@@ -12,7 +12,7 @@ import numpy as np
 from pipeline.datatypes.arrays import Float32Array, Mask, Picture
 from pipeline.maths.channels import largest_channel
 from pipeline.maths.masks import grow
-from pipeline.maths.regions import those_of
+from pipeline.maths.regions import areas_of, boxes_of, those_of
 from pipeline.runtime.compiled import njit
 from pipeline.scene.views import Shown, View
 
@@ -42,17 +42,16 @@ def in_other_light(view: View, people: Mask) -> Mask:
     beside = grow(people, _PEOPLE_PX)
     kernel = np.ones((2 * _SOLID_PX + 1, 2 * _SOLID_PX + 1), np.uint8)
     solid = cv2.morphologyEx((differs & ~beside).view(np.uint8), cv2.MORPH_OPEN, kernel)
-    count, labeled, stats, _ = cv2.connectedComponentsWithStats(solid, connectivity=8)
-    areas = stats[:count, cv2.CC_STAT_AREA]
-    large = areas >= _LEAST_PX
+    count, labeled = cv2.connectedComponents(solid, connectivity=8)
+    large = areas_of(labeled, count) >= _LEAST_PX
     large[0] = False
+    if not large.any():
+        return np.zeros(differs.shape, np.bool_)
+    boxes = boxes_of(labeled, count)
     border = view.known & ~beside & ~differs
     for number in np.flatnonzero(large):
-        x, y, width, height = stats[number, :4]
-        part = (
-            slice(max(0, y - _AROUND_PX), y + height + _AROUND_PX),
-            slice(max(0, x - _AROUND_PX), x + width + _AROUND_PX),
-        )
+        x0, y0, x1, y1 = boxes[number].tolist()
+        part = np.s_[max(0, y0 - _AROUND_PX) : y1 + _AROUND_PX, max(0, x0 - _AROUND_PX) : x1 + _AROUND_PX]
         large[number] = _is_lit(view.picture[part], view.plate[part], labeled[part] == number, border[part])
     if not large.any():
         return np.zeros(differs.shape, np.bool_)

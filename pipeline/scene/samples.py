@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Float32Array, Mask
+from pipeline.maths.boxes import Box, part_of
 from pipeline.maths.channels import distances_to, largest_channel
 from pipeline.maths.masks import grow
 from pipeline.maths.regions import areas_of, counts_in, those_of
@@ -98,6 +99,21 @@ class Sample(Shaped):
     """Whether the plate does not show what the frame shows, as in a fast pan."""
     is_veiled: bool = False
     """Whether a veil of light lies over the subject: their colors tell nothing."""
+
+    def within(self, box: Box) -> Sample:
+        """Return the part of the sample in a box of its pixels."""
+        x0, y0, x1, y1 = box
+        return replace(
+            self,
+            view=self.view.within(box),
+            body=self.body.seen_from(x0, y0),
+            distances=np.ascontiguousarray(self.distances[:, y0:y1, x0:x1]),
+            outside=part_of(self.outside, box),
+            bins=part_of(self.bins, box),
+            subject_mask=part_of(self.subject_mask, box),
+            others_mask=part_of(self.others_mask, box),
+            borrowed=None if self.borrowed is None else part_of(self.borrowed, box),
+        )
 
 
 def sample_of(view: View, body: Body, subject_mask: Mask, others_mask: Mask, gain: float) -> Sample:

@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 
 from pipeline.datatypes.arrays import Mask
-from pipeline.maths.regions import areas_of, counts_in, those_of
+from pipeline.maths.boxes import box_of_mask, clipped, grown
+from pipeline.maths.regions import areas_of, boxes_of, counts_in, those_of
 from pipeline.scene.broad_things import broad_things
 from pipeline.scene.displaced import displaced_background
 from pipeline.scene.frame_evidence import FrameEvidence
@@ -74,11 +75,15 @@ def _filled(mask: Mask, surely_subject: Mask, painted_px: float) -> Mask:
 
     The subject is visible through a bag's handle, but a hole no larger than ``painted_px`` is a pattern.
     """
-    count, labeled, stats, _ = cv2.connectedComponentsWithStats((~mask).view(np.uint8), connectivity=4)
-    is_hole = stats[:count, cv2.CC_STAT_AREA] <= _LARGEST_HOLE_PX
-    x0, y0 = stats[:count, cv2.CC_STAT_LEFT], stats[:count, cv2.CC_STAT_TOP]
-    x1, y1 = x0 + stats[:count, cv2.CC_STAT_WIDTH], y0 + stats[:count, cv2.CC_STAT_HEIGHT]
-    is_hole &= (x0 > 0) & (y0 > 0) & (x1 < mask.shape[1]) & (y1 < mask.shape[0])
-    shows_subject = counts_in(labeled, surely_subject, count) >= _HALF * stats[:count, cv2.CC_STAT_AREA]
-    is_hole &= ~shows_subject | (stats[:count, cv2.CC_STAT_AREA] <= painted_px)
-    return mask | those_of(labeled, is_hole)
+    # What reaches the edge of a box around it is no hole in it.
+    x0, y0, x1, y1 = clipped(grown(box_of_mask(mask), 1), (mask.shape[1], mask.shape[0]))
+    area = np.s_[y0:y1, x0:x1]
+    count, labeled = cv2.connectedComponents((~mask[area]).view(np.uint8), connectivity=4)
+    areas, boxes = areas_of(labeled, count), boxes_of(labeled, count)
+    is_hole = (areas <= _LARGEST_HOLE_PX) & (boxes[:, :2] > 0).all(axis=1)
+    is_hole &= (boxes[:, 2:] < (x1 - x0, y1 - y0)).all(axis=1)
+    shows_subject = counts_in(labeled, surely_subject[area], count) >= _HALF * areas
+    is_hole &= ~shows_subject | (areas <= painted_px)
+    filled = mask.copy()
+    filled[area] |= those_of(labeled, is_hole)
+    return filled

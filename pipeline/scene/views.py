@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import ClassVar
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Float32Array, Mask, Picture
-from pipeline.maths.boxes import Box
+from pipeline.maths.boxes import Box, part_of
 from pipeline.maths.channels import largest_channel
 from pipeline.maths.masks import resized_mask
 from pipeline.maths.reduce import reduced
@@ -78,6 +78,17 @@ class View(Shaped):
     def with_plate(self, plate: Picture) -> View:
         """Return the view compared with another plate (h, w, 3)."""
         return _view(self.box_xyxy, self.factor, self.picture, plate, self.known)
+
+    def within(self, box: Box) -> View:
+        """Return the part of the view in a box of its pixels; ``box_xyxy`` stays that of the whole view."""
+        return replace(
+            self,
+            picture=part_of(self.picture, box),
+            plate=part_of(self.plate, box),
+            shown=part_of(self.shown, box),
+            darker=part_of(self.darker, box),
+            known=part_of(self.known, box),
+        )
 
     def reduced(self, mask: Mask) -> Mask:
         """Resample a mask of the box to the view."""

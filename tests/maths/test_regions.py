@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.maths.regions import areas_of, counts_in, square_sums_in, sums_in, those_of
+from pipeline.maths.regions import areas_of, boxes_of, counts_in, extents_of, square_sums_in, sums_in, those_of
 
 
 @pytest.fixture
@@ -39,3 +39,13 @@ def test_chosen_regions_become_a_mask(labeled: tuple[int, np.ndarray]) -> None:
     count, labels = labeled
     is_chosen = np.arange(count) % 3 == 1
     assert np.array_equal(those_of(labels, is_chosen), is_chosen[labels])
+
+
+def test_regions_have_boxes(labeled: tuple[int, np.ndarray]) -> None:
+    count, labels = labeled
+    boxes = boxes_of(labels, count)
+    for label in range(1, count):
+        rows, columns = np.nonzero(labels == label)
+        assert boxes[label].tolist() == [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+        assert extents_of(labels, count)[label] == max(np.ptp(columns), np.ptp(rows)) + 1
+    assert not boxes[0].any()
