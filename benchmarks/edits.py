@@ -146,13 +146,27 @@ def _recropped(footage: Footage, gap: int) -> Edit:
 
 def _cross_faded(footage: Footage, length: int) -> Edit:
     near = _framing(footage, 110, 1.5)
-    first = _plain(range(20, 70))
-    second = _plain(range(85, 135), near)
+    return _faded_over(_plain(range(20, 70)), _plain(range(85, 135), near), length)
+
+
+def _cross_faded_in_motion(footage: Footage, length: int, step_px: float) -> Edit:
+    """Return a cross-fade between two framings that follow the subject and pass them in opposite directions."""
+    focus = footage.focus((5, 6, 11, 12), 8.0)
+    shots = []
+    for frames, height_px, side in ((range(25, 60), 300.0, 1.0), (range(90, 125), 230.0, -1.0)):
+        away = side * step_px * (np.arange(len(frames)) - len(frames) / 2)
+        centers = focus[list(frames)] + np.stack([away, np.zeros(len(frames))], axis=1)
+        pairs = zip(frames, centers, strict=True)
+        shots.append([Shown(frame, crop(center, height_px, SIZE_WH, SIZE_WH)) for frame, center in pairs])
+    return _faded_over(shots[0], shots[1], length)
+
+
+def _faded_over(first: list[Shown], second: list[Shown], length: int) -> Edit:
+    """Return two shots of which the last and the first ``length`` frames are mixed."""
     entries = first[:-length]
     for t in range(length):
         early = first[len(first) - length + t]
-        later = second[t]
-        entries.append(Shown(early.frame, early.matrix, blended=later, weight=(t + 1) / (length + 1)))
+        entries.append(Shown(early.frame, early.matrix, blended=second[t], weight=(t + 1) / (length + 1)))
     entries += second[length:]
     return Edit(entries, (len(first) - length // 2,), slack=length // 2 + 2)
 
@@ -175,6 +189,7 @@ EDITS: dict[str, Callable[[Footage], Edit]] = {
     "recropped": lambda footage: _recropped(footage, 0),
     "jump_and_crop": lambda footage: _recropped(footage, 12),
     "cross_fade": lambda footage: _cross_faded(footage, 12),
+    "cross_fade_moving": lambda footage: _cross_faded_in_motion(footage, 10, 4.0),
 }
 
 

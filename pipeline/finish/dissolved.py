@@ -2,7 +2,7 @@
 
 Each frame is made for one shot alone, and there the other shot's original person would shine through. Around both
 people it is therefore mixed anew, from the clear pictures before and after the cross-fade without the subject, moved as
-the camera moves on (``dissolve_fit``), and the new people on them. In the picture that prevails they move on; in the
+the camera moves on (``maths.mixtures``), and the new people on them. In the picture that prevails they move on; in the
 other one, whose people can no longer be followed, they keep their posture and go on at their speed.
 """
 
@@ -19,11 +19,11 @@ from pipeline.datatypes.arrays import Float32Array, Float64Array, Mask, Matte, P
 from pipeline.datatypes.plan import Plan, Presence
 from pipeline.finish.chroma_grid import on_chroma_grid, rgb_of_edit, whole_chroma_blocks
 from pipeline.finish.composite import EditedFrame, EditWeights, compose
-from pipeline.finish.dissolve_fit import SHORT_SIDE_PX, Mixture, fit_mixtures, matrix_of, motion_of
 from pipeline.finish.reshake import PlacedLayer
 from pipeline.joints import HIPS, SHOULDERS
 from pipeline.maths.boxes import Box, box_of_mask, clipped, grown, overlap_slices
 from pipeline.maths.masks import grow
+from pipeline.maths.mixtures import SHORT_SIDE_PX, Mixture, fit_mixtures, matrix_of, motion_of
 from pipeline.maths.reduce import reduced
 from pipeline.maths.smoothing import true_runs
 from pipeline.media.clip import Clip

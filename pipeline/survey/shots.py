@@ -19,6 +19,7 @@ from pipeline.datatypes.arrays import Float32Array, Mask, Picture
 from pipeline.datatypes.clip import VideoInfo
 from pipeline.maths.reduce import reduced
 from pipeline.survey.dissolves import DissolveDetector
+from pipeline.survey.moving_dissolves import DetailEnergy
 from pipeline.survey.sudden_light import correlation, without_light
 
 _SMALL_SHORT_SIDE = 120
@@ -98,6 +99,7 @@ class CutDetector:
         self._last_fade = -math.inf
         self._unexplained: list[float] = []
         self._dissolves = DissolveDetector(self._rate, is_same_place)
+        self._energy = DetailEnergy()
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
         # The filter counts frames: a shot with fewer frames than this is not started.
         self._detector = ContentDetector(
@@ -118,6 +120,7 @@ class CutDetector:
             return False
         small = reduced(picture, self._small_wh)
         self._dissolves.push(small)
+        self._energy.push(small)
         before, self._before = self._before, small
         self._unexplained.append(0.0 if before is None else self._change(before, small))
         time = FrameTimecode(index, fps=float(self._rate))
@@ -159,6 +162,11 @@ class CutDetector:
         """Return (T,): in cross-fades the weight of the later picture, else NaN; None where there are none."""
         weights = self._dissolves.finish()
         return weights if np.isfinite(weights).any() else None
+
+    @property
+    def energy(self) -> Sequence[float]:
+        """Of the details of each frame, as in ``DetailEnergy``; nothing where cuts are not looked for."""
+        return self._energy.values
 
     def _change(self, before: Picture, now: Picture) -> float:
         a, b = (_equalized(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)) for picture in (before, now))

@@ -28,6 +28,7 @@ from pipeline.survey.camera import CameraEstimator
 from pipeline.survey.changed_light import ColorsInOneLight
 from pipeline.survey.fades import FadeFinder
 from pipeline.survey.light_steps import LightSteps
+from pipeline.survey.moving_dissolves import with_moving_dissolves
 from pipeline.survey.overlays import OverlayFinder
 from pipeline.survey.panels import PanelFinder
 from pipeline.survey.people import PeopleFollower, PeopleInFrame, people_in_frame
@@ -124,7 +125,7 @@ def survey_clip(
         motion=motion,
         tracks=tracks_behind_insets(tracks_inside(tracks, graphics), screens, parts),
         overlays=graphics,
-        blend_weights=cuts.blend_weights(),
+        blend_weights=with_moving_dissolves(clip, cuts.energy, cuts.blend_weights(), check),
         split_screens=split_screen_table(screens, parts),
         light_steps=light.finish(),
         pushes=np.array([(push.first, push.stop) for push in pushes], np.int64).reshape(-1, 2),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.finish.dissolve_fit import fit_mixtures, matrix_of, motion_of
+from pipeline.maths.mixtures import fit_mixtures, matrix_of, motion_of
 
 WH = (96, 72)
 COUNT = 7
