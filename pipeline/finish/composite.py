@@ -83,12 +83,7 @@ def edit_weights(
         inner = union_of([inner, shadow.box_xyxy])
     box = on_chroma_grid(clipped(inner, info.size_wh), info)
     x0, y0, x1, y1 = box
-    here = subject_mask[y0:y1, x0:x1]
-    if here.any():
-        distance = cv2.distanceTransform((~here).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
-        hole = np.clip(1.0 - (distance - reach.solid_px) / reach.feather_px, 0.0, 1.0).astype(np.float32)
-    else:
-        hole = np.zeros(here.shape, np.float32)
+    hole = _hole_around(subject_mask[y0:y1, x0:x1], reach)
     closed = kept[y0:y1, x0:x1]
     hole[closed] = 0.0
     alpha = alpha_in(layer, box) if layer is not None else np.zeros_like(hole)
@@ -103,6 +98,19 @@ def edit_weights(
     return EditWeights(box, hole, source, whole_chroma_blocks(source < 1.0, box, info), shadow_px)
 
 
+def _hole_around(subject_mask: Mask, reach: HoleReach) -> Matte:
+    """Return (h, w) 1 over a mask (h, w) and around it, falling to 0 over the feather."""
+    hole = np.zeros(subject_mask.shape, np.float32)
+    if not subject_mask.any():
+        return hole
+    # A long shadow makes the box many times as large.
+    height, width = subject_mask.shape
+    x0, y0, x1, y1 = clipped(grown(box_of_mask(subject_mask), reach.total_px), (width, height))
+    distance = cv2.distanceTransform((~subject_mask[y0:y1, x0:x1]).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    hole[y0:y1, x0:x1] = np.clip(1.0 - (distance - reach.solid_px) / reach.feather_px, 0.0, 1.0)
+    return hole
+
+
 def edit_box(subject_mask: Mask, layer: PlacedLayer | None, reach_px: int) -> Box | None:
     """Return the box of everything that may change; it may extend beyond the picture. None where nothing changes."""
     boxes = [grown(box_of_mask(subject_mask), reach_px)] if subject_mask.any() else []
@@ -114,7 +122,10 @@ def edit_box(subject_mask: Mask, layer: PlacedLayer | None, reach_px: int) -> Bo
 def behind(layer: PlacedLayer, kept: Mask) -> PlacedLayer:
     """Return the layer without the pixels covered by what stays on top of it, (H, W)."""
     x0, y0, x1, y1 = layer.box_xyxy
-    free = (~kept[y0:y1, x0:x1]).astype(np.float32)
+    covered = kept[y0:y1, x0:x1]
+    if not covered.any():
+        return layer
+    free = (~covered).astype(np.float32)
     return PlacedLayer(layer.box_xyxy, layer.premultiplied * free[..., None], layer.alpha * free)
 
 

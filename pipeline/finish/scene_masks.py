@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Float32Array, Mask, Picture
 from pipeline.finish.inputs import FrameInputs
 from pipeline.finish.patch import Patch
-from pipeline.maths.boxes import Box
+from pipeline.maths.boxes import Box, box_of_mask
 from pipeline.maths.front_shift import FrontShift
 from pipeline.maths.masks import grow
 from pipeline.plate.plate_set import PlateSet
@@ -56,11 +56,13 @@ class SceneMasks(Shaped):
     def within(self, box_xyxy: Box) -> SceneMasks:
         """Return the masks without the subject outside a box."""
         x0, y0, x1, y1 = box_xyxy
-        inside = np.zeros(self.subject.shape, np.bool_)
-        inside[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)] = True
-        if not (self.subject & ~inside).any():
+        left, top, right, bottom = box_of_mask(self.subject)
+        if x0 <= left and y0 <= top and right <= x1 and bottom <= y1:
             return self
-        return SceneMasks(self.subject & inside, self.kept, self.labels)
+        part = np.s_[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)]
+        subject = np.zeros(self.subject.shape, np.bool_)
+        subject[part] = self.subject[part]
+        return SceneMasks(subject, self.kept, self.labels)
 
     def behind_others(self, others_mask: Mask) -> SceneMasks:
         """Return the masks with all pixels of others (H, W) left to them: where the subject was not detected, pixels in
@@ -148,16 +150,20 @@ def scene_masks(
         leave_face(small, sample.subject_mask)
     if scene.balls.mask(frame, box_xyxy) is not None:
         label_shoes(small, sample)
-    labels = np.where(others_mask & ~subject_mask, np.uint8(Label.OTHERS), np.uint8(Label.NOBODY))
+    theirs = others_mask & ~subject_mask
+    labels = theirs * np.uint8(Label.OTHERS)
     labels[y0:y1, x0:x1] = view.enlarged_labels(small)
     label_balls(labels, scene.balls, frame, box_xyxy)
-    removed = labels == Label.SUBJECT
+    part = labels[y0:y1, x0:x1]
+    removed = np.zeros(labels.shape, np.bool_)
+    removed[y0:y1, x0:x1] = part == Label.SUBJECT
     if settings.carried == "remove":
-        removed |= labels == Label.CARRIED
-    masks = SceneMasks(removed, (labels != Label.NOBODY) & ~removed, labels)
+        removed[y0:y1, x0:x1] |= part == Label.CARRIED
+    kept = theirs.copy()
+    kept[y0:y1, x0:x1] = (part != Label.NOBODY) & ~removed[y0:y1, x0:x1]
+    masks = SceneMasks(removed, kept, labels)
     if not is_borrowed:
         return masks, shift
-    theirs = others_mask & ~subject_mask
     theirs[y0:y1, x0:x1] &= ~view.enlarged(taken)
     return masks.behind_others(theirs), shift
 

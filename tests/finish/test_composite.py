@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -164,6 +165,29 @@ def test_the_view_of_an_edited_frame_is_converted_only_where_it_changed(
     # The same arithmetic in vectors of other lengths may round differently.
     assert np.abs(view.astype(int) - rgb_of(result)).max() <= 1
     assert np.abs(rgb_of(frame).astype(int) - rgb_of(result)).max() > 8
+
+
+@pytest.mark.parametrize("center", [(75, 60), (4, 118), (160, 0)])
+def test_the_hole_falls_with_the_distance_from_the_subject(center: tuple[int, int]) -> None:
+    frame = _frame("yuv444p", 0)
+    width, height = frame.info.size_wh
+    subject_mask = _disc(frame, *center, 12)
+    everywhere = ShadowEdit(
+        (0, 0, width, height), np.zeros((height, width), np.float32), np.ones((height, width, 3), np.float32)
+    )
+    reach = HoleReach(3.0, 5.5)
+    nothing = np.zeros_like(subject_mask)
+    weights = edit_weights(subject_mask, nothing, None, frame.info, reach, everywhere)
+    assert weights is not None and weights.hole.shape == subject_mask.shape
+    distance = cv2.distanceTransform((~subject_mask).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    assert np.array_equal(weights.hole, np.clip(1.0 - (distance - 3.0) / 5.5, 0, 1).astype(np.float32))
+
+
+def test_a_layer_that_nothing_covers_is_not_copied() -> None:
+    layer = _layer((50, 30, 96, 83), 1.0, 90)
+    kept = np.zeros((121, 161), np.bool_)
+    kept[:30] = True
+    assert behind(layer, kept) is layer
 
 
 def test_kept_pixels_are_unchanged_under_the_layer_and_in_the_hole() -> None:

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Picture
-from pipeline.maths.color_grade import find_grade
+from pipeline.maths.color_grade import _tint, find_grade
 
 _SUBJECT = np.zeros((90, 120), np.bool_)
 _SUBJECT[20:80, 50:70] = True
@@ -90,3 +90,18 @@ def test_a_picture_that_turns_gray_takes_chroma_step_by_step() -> None:
 def test_a_plain_picture_and_nothing_but_graphics_are_no_grade() -> None:
     assert find_grade(np.full_like(_scene(), 120), _SUBJECT) is None
     assert find_grade(_toned(_scene(), (1, 1, 1)), _SUBJECT, np.ones_like(_SUBJECT)) is None
+
+
+def test_the_tint_is_the_median_chroma_of_each_step_of_luma() -> None:
+    rng = np.random.default_rng(2)
+    luma = rng.integers(0, 120, 700).astype(np.uint8)
+    chroma = rng.normal(0, 20, (700, 2)).astype(np.float32)
+    luma[:3] = 250
+    tint = _tint(luma, chroma)
+    assert tint is not None
+    steps = [luma // 8 == k for k in range(15)]
+    for k in range(2):
+        usual = [np.median(chroma[step, k]) for step in steps]
+        wanted = np.interp(np.arange(256), [luma[step].mean() for step in steps], usual)
+        assert np.array_equal(tint[:, k], wanted.astype(np.float32))
+    assert _tint(luma[:20], chroma[:20]) is None
