@@ -72,10 +72,12 @@ def others_beside(
     """
     subject, others = subject_others
     own, theirs = labels == subject, labels == others
+    found = np.zeros(labels.shape, np.bool_)
+    if not theirs.any():
+        return found
     reach_px = max(_DOUBTFUL_PX, round(_PERSON_BH * height_px))
     near = _near(theirs, reach_px)
     doubtful = own & doubted & near
-    found = np.zeros(labels.shape, np.bool_)
     if not doubtful.any():
         return found
     window_px = reach_px + _PERSON_ROOM_PX

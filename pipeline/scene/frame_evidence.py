@@ -79,7 +79,9 @@ def frame_evidence(sample: Sample, row: SceneRow, wrong: Mask, may_meet: bool) -
     unmasked &= ~(sample.subject_mask & (sample.distances[HEAD] < CAP_BH))
     worn = worn_places(row.worn, sample) & ~near_others
     unmasked &= ~worn
-    other_people = np.where(near_others | unmasked, row.others[sample.bins], np.float32(0))
+    may_be_others = near_others | unmasked
+    other_people = np.zeros(shown.shape, np.float32)
+    other_people[may_be_others] = row.others[sample.bins[may_be_others]]
     small = colors_at_hands(sample, row)
     foreign = np.maximum(row.foreign[sample.bins], small)
     odds = _log_odds(np.maximum(foreign, other_people), likelihood)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Float32Array, Mask
+from pipeline.maths.boxes import box_of_mask, clipped, grown, part_of
 from pipeline.maths.regions import areas_of, counts_in, those_of
 from pipeline.scene.body import FOREARM, HAND, UPPER_ARM
 from pipeline.scene.samples import Sample
@@ -31,11 +32,18 @@ def held_objects(unexplained: Mask, sample: Sample, known: Mask) -> tuple[Mask, 
     """Return the foreign objects near a hand, and what is the arm's own, unless it is ``known`` (h, w) to be held:
     regions no larger than the hand, and those that lie along the arm (a blurred or overexposed one has strange
     colors)."""
-    nothing = np.zeros(unexplained.shape, np.bool_)
+    held, hand = (np.zeros(unexplained.shape, np.bool_) for _ in range(2))
+    if not len(sample.body.hands) or not unexplained.any():
+        return held, hand
+    x0, y0, x1, y1 = box = clipped(grown(box_of_mask(unexplained), GAP_PX), sample.view.size_wh)
+    around = np.s_[y0:y1, x0:x1]
+    held[around], hand[around] = _held_near(part_of(unexplained, box), sample.within(box), part_of(known, box))
+    return held, hand
+
+
+def _held_near(unexplained: Mask, sample: Sample, known: Mask) -> tuple[Mask, Mask]:
     height = sample.body.height_px
     count, labeled = cv2.connectedComponents(closed(unexplained, GAP_PX).view(np.uint8))
-    if count < 2 or not len(sample.body.hands):
-        return nothing, nothing
     areas = areas_of(labeled, count)
     is_known = counts_in(labeled, known, count) > _KNOWN_SHARE * areas
     off_arm = sample.distances[[UPPER_ARM, FOREARM, HAND]].min(axis=0) > _OFF_ARM_BH

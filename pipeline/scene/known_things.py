@@ -6,11 +6,13 @@ import cv2
 import numpy as np
 
 from pipeline.datatypes.arrays import Float32Array, Mask
+from pipeline.maths.boxes import clipped
+from pipeline.maths.channels import distances_to
 from pipeline.maths.masks import grow
 from pipeline.maths.regions import counts_in, those_of
 from pipeline.scene.colors import FLOOR
 from pipeline.scene.hand_colors import REACH_BH
-from pipeline.scene.samples import Sample, hand_distances
+from pipeline.scene.samples import Sample
 from pipeline.scene.scene_model import SceneRow
 
 LEAST_IN_HAND = 5 * FLOOR
@@ -25,10 +27,18 @@ _EDGE_PX = 2
 
 def colors_at_hands(sample: Sample, row: SceneRow) -> Float32Array:
     """Return (h, w): how probable a pixel's color is on the small thing in a hand; 0 out of the hands' reach."""
-    if not len(sample.body.hands) or not row.in_hand.any():
-        return np.zeros(sample.outside.shape, np.float32)
-    near = hand_distances(sample).min(axis=0) < REACH_BH * sample.body.height_px
-    return np.where(near, row.in_hand[sample.bins], np.float32(0))
+    height, width = sample.outside.shape
+    found = np.zeros((height, width), np.float32)
+    if not row.in_hand.any():
+        return found
+    reach_px = REACH_BH * sample.body.height_px
+    for x, y in sample.body.hands.tolist():
+        within = int(x - reach_px), int(y - reach_px), int(x + reach_px) + 2, int(y + reach_px) + 2
+        x0, y0, x1, y1 = clipped(within, (width, height))
+        if x0 < x1 and y0 < y1:
+            near = distances_to(x - x0, y - y0, y1 - y0, x1 - x0) < reach_px
+            found[y0:y1, x0:x1][near] = row.in_hand[sample.bins[y0:y1, x0:x1][near]]
+    return found
 
 
 def known_things(unexplained: Mask, in_hand: Mask) -> Mask:

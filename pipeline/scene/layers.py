@@ -94,6 +94,8 @@ def labels_of(
 
 def _people(evidence: FrameEvidence, sample: Sample, unexplained: Mask) -> Mask:
     """Return the other people: their masks without the subject, and pixels in their colors beside these."""
+    if not (sample.others_mask.any() or evidence.unmasked.any()):
+        return np.zeros(unexplained.shape, np.bool_)
     height = sample.body.height_px
     theirs = unexplained & (evidence.other_people >= evidence.foreign)
     people = sample.others_mask & ~own_under_others(sample, evidence.odds, evidence.alike)

@@ -40,8 +40,8 @@ def missed_parts(subject: Mask, free: Mask, apart: Mask, like: Mask, sample: Sam
     found = opened(near & like, 1)
     if not found.any():
         return found
-    _, labeled = cv2.connectedComponents((grow(found, 1) | subject).astype(np.uint8))
-    return np.isin(labeled, np.unique(labeled[subject])) & found
+    count, labeled = cv2.connectedComponents((grow(found, 1) | subject).view(np.uint8))
+    return those_of(labeled, counts_in(labeled, subject, count) > 0) & found
 
 
 def _beside_cover(near: Mask, free: Mask) -> Mask:
