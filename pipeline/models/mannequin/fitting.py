@@ -16,7 +16,7 @@ from pipeline.models.mannequin.arms_before_body import find_lower_arms
 from pipeline.models.mannequin.cut_body import measurable
 from pipeline.models.mannequin.deformation import PARTS, DeformationGraph, make_graph, part_shares
 from pipeline.models.mannequin.figure import BONE, LANDMARK, Figure, Group, Pose
-from pipeline.models.mannequin.hair_region import find_hair, grown_height_px
+from pipeline.models.mannequin.hair_region import EYES_TO_CHIN, find_hair, grown_height_px
 from pipeline.models.mannequin.hanging import find_hanging, near_hem, with_hanging
 from pipeline.models.mannequin.landmark_bias import BLAZEPOSE
 from pipeline.models.mannequin.long_hair import with_long_hair
@@ -32,11 +32,16 @@ from pipeline.models.mannequin.raster import rasterize, skin
 from pipeline.models.mannequin.reference import ReferenceView
 from pipeline.models.mannequin.shape import reshaped
 from pipeline.models.mannequin.silhouette import fit_outline
+from pipeline.models.mannequin.unclear_body import is_turned_aside
 from pipeline.models.mannequin.upright import stands_upright, with_trunk_as_posed
 from pipeline.shaped import Shaped, Shapes
 
-_FACE = ("nose", "left_eye", "right_eye")
-_FACE_WEIGHT = 12.0
+_FACE = {"nose": 12.0, "left_eye": 12.0, "right_eye": 12.0, "left_ear": 6.0, "right_ear": 6.0}
+"""Weights of the constraints on a face."""
+_MIDDLE = ("nose", "left_eye", "right_eye")
+_CHIN = 4.0
+_GROWTH = (0.8, 1.3)
+"""Bounds of a face's size relative to the posed figure's."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -140,7 +145,10 @@ def posed(figure: Figure, reference: ReferenceView) -> tuple[Pose, NDArray[np.fl
     """Pose the figure like a picture's person.
 
     Return the pose, the posed vertices (V, 3), and by what their y were scaled and shifted afterwards."""
-    pose = Poser(figure, BLAZEPOSE).pose(reference.skeleton.astype(np.float32), reference.height_px)
+    # Of people who face the camera far away, chest and upright tell more than a few pixels of face.
+    is_still = np.isfinite(reference.cut_row) or is_turned_aside(reference)
+    poser = Poser(figure, BLAZEPOSE, is_still=bool(is_still))
+    pose = poser.pose(reference.skeleton.astype(np.float32), reference.height_px)
     places = skin(
         figure.vertices,
         figure.bone_index,
@@ -170,12 +178,15 @@ def _face_anchors(
     places: NDArray[np.float32],
     reference: ReferenceView,
 ) -> tuple[sparse.csr_matrix, Float64Array, Float64Array]:
-    """Constrain eyes and nose to their positions in a front view.
+    """Constrain eyes, nose and ears to their positions in a front view, and the chin to where these have it.
+
+    Wide hair, and hair or a neck beside the chin, would else stretch and bend the face.
 
     A head seen from behind has no constraint, and neither has a profile: its outline is exact, and landmarks there,
     one eye of which is hidden, turned heads by up to 15 degrees.
     """
-    names = [n for n in _FACE if reference.view == "front" and reference.joints[JOINT[n], 2] > 0.5]
+    asked = _FACE if np.isfinite(reference.cut_row) else _MIDDLE
+    names = [n for n in asked if reference.view == "front" and reference.joints[JOINT[n], 2] > 0.5]
     if not names:
         return sparse.csr_matrix((0, graph.num_nodes)), np.zeros((0, 2)), np.zeros(0)
     skull = np.flatnonzero(shares[:, PARTS.index("head")] > 0.9)
@@ -189,8 +200,28 @@ def _face_anchors(
         mark = pose.apply("head", figure.landmarks[LANDMARK[name]])
         rest = pose.apply("head", figure.vertices[skull[near]].astype(np.float64).mean(0))
         targets.append(reference.joints[JOINT[name], :2] - (here + mark - rest)[:2])
+    if set(_FACE) <= set(names):
+        chin_at, step = _chin(figure, pose, reference)
+        _, near = tree.query(chin_at, k=6)
+        rows.append(graph.follow[skull[near]].mean(0))
+        targets.append(step)
     return (
         sparse.csr_matrix(np.asarray(np.concatenate(rows))),
         np.array(targets),
-        np.full(len(names), _FACE_WEIGHT),
+        np.array([*(_FACE[name] for name in names), _CHIN][: len(targets)]),
     )
+
+
+def _chin(figure: Figure, pose: Pose, reference: ReferenceView) -> tuple[Float64Array, Float64Array]:
+    """Return the chin (3,) of the figure at rest, and by how much (2,) px it moves where a view's face is.
+
+    It moves and grows with eyes and nose.
+    """
+    marks = {name: figure.landmarks[LANDMARK[name]] for name in _MIDDLE}
+    chin = (marks["left_eye"] + marks["right_eye"]) / 2 + [0.0, EYES_TO_CHIN, 0.0]
+    own = np.array([pose.apply("head", mark) for mark in marks.values()])[:, :2]
+    seen = reference.joints[[JOINT[name] for name in _MIDDLE], :2]
+    apart = [float(np.hypot(*(face[1] - face[2]))) for face in (seen, own)]
+    growth = float(np.clip(apart[0] / max(apart[1], 1e-6), *_GROWTH))
+    below = pose.apply("head", chin)[:2] - own.mean(axis=0)
+    return chin, seen.mean(axis=0) + growth * below - own.mean(axis=0) - below

@@ -36,6 +36,10 @@ _TAPER = 0.9
 """Fraction of the depth that is left at the hem of hair that ends at the neck."""
 _THICKNESS = (0.004, 0.03)
 """Bounds of the hair's thickness behind the head, standing heights."""
+_BESIDE_EYES = 0.6
+"""Rows above and below the eyes in which hair is as wide as the head makes it, in lengths from eyes to chin."""
+_WIDEST, _FALLING = 1.35, 1.1
+"""Largest half width there, in that unit, and by how much wider hair may be where it falls."""
 _ON_CHEST = 0.7
 """Share of the chest in what hangs a head's length below the chin."""
 
@@ -163,6 +167,10 @@ def _half_widths(hair: HairRegion, rows: Float64Array, middle_x: float) -> Float
     for side in range(2):
         known = np.flatnonzero(np.isfinite(out[:, side]))
         out[:, side] = np.interp(np.arange(len(rows)), known, out[known, side]) if len(known) else hair.unit_px
+    # What lies on the shoulders, or belongs to somebody behind, does not stand off the head.
+    beside = np.abs(rows - hair.middle[1]) < _BESIDE_EYES * hair.unit_px
+    widest = np.clip(np.median(out[beside], axis=0) if beside.any() else out.max(0), None, _WIDEST * hair.unit_px)
+    out = np.minimum(out, _FALLING * widest)
     return gaussian_filter1d(out, 1.0, axis=0, mode="nearest")
 
 

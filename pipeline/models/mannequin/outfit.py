@@ -112,17 +112,6 @@ def outfit_of(appearance: Appearance) -> Outfit:
     )
 
 
-def bares_upper_arms(appearance: Appearance) -> bool:
-    """Return whether the arms above the elbows show skin: what sleeves are told by where forearms are folded."""
-    if appearance.reference is None or appearance.reference_person is None:
-        return False
-    person = appearance.reference_person
-    sampler = _Sampler(appearance.reference, person.mask, person.joints[:, :2].astype(np.float64))
-    arm = sampler.upper_arm()
-    colors = outfit_of(appearance).colors
-    return arm is not None and _nearer(arm, colors["skin"], colors["upper"])
-
-
 def _is_dark_and_plain(color: Color) -> bool:
     return max(color) < _SUIT_BRIGHTEST and max(color) - min(color) < _SUIT_CHROMA
 
@@ -178,9 +167,6 @@ class _Sampler:
 
     def forearm(self) -> Color | None:
         return self._median(self._spots("elbow", "wrist", (0.25, 0.4, 0.55), 0.03), least=9)
-
-    def upper_arm(self) -> Color | None:
-        return self._median(self._spots("shoulder", "elbow", (0.78, 0.9), 0.03), least=9)
 
     def shin(self) -> Color | None:
         return self._median(self._spots("knee", "ankle", (0.3, 0.45, 0.6), 0.04), least=9)

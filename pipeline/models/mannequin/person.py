@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from pipeline.datatypes.appearance import Appearance, CharacterFit, ReferencePicture
 from pipeline.models.mannequin.accessories import with_accessories
 from pipeline.models.mannequin.arms_before_body import find_lower_arms
+from pipeline.models.mannequin.bare_arms import bares_upper_arms
 from pipeline.models.mannequin.beards import beard_share, with_beard
 from pipeline.models.mannequin.bodies import AVERAGE, Bodies, BodyType
 from pipeline.models.mannequin.body_fitting import fit_body
+from pipeline.models.mannequin.cut_dress import continues_as_dress
 from pipeline.models.mannequin.deformation import make_graph, part_shares
 from pipeline.models.mannequin.figure import Figure
 from pipeline.models.mannequin.fitting import fit_shape, fit_view, with_cloth_and_hair
@@ -20,7 +22,7 @@ from pipeline.models.mannequin.hanging import covered_by_hanging, find_hanging, 
 from pipeline.models.mannequin.hats import below_hat, find_hat, without_hat
 from pipeline.models.mannequin.hems import with_hems_as_shown
 from pipeline.models.mannequin.mesh_colors import MeshColors, sample_grid, with_levels
-from pipeline.models.mannequin.outfit import Outfit, bares_upper_arms, outfit_of
+from pipeline.models.mannequin.outfit import Outfit, outfit_of
 from pipeline.models.mannequin.painted import paint_clothes
 from pipeline.models.mannequin.painted_skin import paint_skin
 from pipeline.models.mannequin.reference import make_view
@@ -45,6 +47,7 @@ _ARMS_BEFORE = (
 )
 _ASIDE = "the person in a reference picture is turned aside: the side that is hardly seen is filled in"
 _SITS = "the person in the reference picture sits: their standing height is estimated"
+_DRESS = "the reference picture ends above the hem of what is taken for a dress: it ends at the knees"
 _NO_FACE = "no reference picture shows the face from the front: the face is the figure's own, in a matching color"
 _CUT_OFF = (
     "the reference picture ends above the feet: what is below is the figure's own, "
@@ -116,17 +119,23 @@ def make_person(bodies: Bodies, appearance: Appearance) -> NewPerson:
     if not views:
         return replace(plain_person(figure, outfit), warnings=(_NOT_LAID,))
     if find_lower_arms(views[0]).hides_forearms:
-        outfit = replace(outfit, long_sleeves=not bares_upper_arms(appearance))
+        outfit = replace(outfit, long_sleeves=not bares_upper_arms(views[0]))
     hat = find_hat(views[0])
     body = views[0] if hat is None else without_hat(views[0], hat)
     cloth = find_hanging(body)
     if cloth is not None and hides_shins(cloth, body):
         outfit = replace(outfit, long_legs=False)
+    is_dress = continues_as_dress(body)
+    if is_dress:
+        in_one = {**outfit.colors, "lower": outfit.colors["upper"]}
+        outfit = replace(outfit, hanging="knee", long_legs=False, colors=in_one)
     fitted = fit_body(bodies, body, choose_from_words(appearance.prompt).body, _drawn(figure, outfit))
     figure = with_bare_limbs(bodies.of(fitted), outfit)
     shaped = figure
     if body.view in ("front", "back"):
         shaped = with_cloth_and_hair(fit_shape(figure, body), body)
+    if is_dress:
+        shaped = with_straight_hems(with_worn(shaped, outfit), outfit)
     drawn = _drawn(shaped, outfit)
     fitted_body, first = fit_view(shaped, body, drawn, reshape=True)
     things = find_things(first)
@@ -158,6 +167,8 @@ def make_person(bodies: Bodies, appearance: Appearance) -> NewPerson:
     warnings = () if len(good) == len(given) else (_ONE_NOT_LAID,)
     if all(np.isfinite(each.reference.cut_row) for each in good):
         warnings = (*warnings, _CUT_OFF)
+    if is_dress:
+        warnings = (*warnings, _DRESS)
     if not any(each.reference.view == "front" for each in good):
         warnings = (*warnings, _NO_FACE)
     if any(find_lower_arms(each.reference).before_body for each in good):

@@ -32,10 +32,12 @@ _CLOSEST = 1.5
 class Poser:
     """Solves poses of one figure."""
 
-    def __init__(self, figure: Figure, bias: LandmarkBias | None = None) -> None:
+    def __init__(self, figure: Figure, bias: LandmarkBias | None = None, *, is_still: bool = False) -> None:
+        """``is_still``: for a single picture, in which nothing can flicker."""
         self._figure = figure
         self._rest = RestPose.of(figure)
         self._bias = bias or LandmarkBias()
+        self._is_still = is_still
 
     def pose(
         self,
@@ -64,7 +66,7 @@ class Poser:
         rotations["spine1"] = slerp(pelvis, chest, 0.35)
         rotations["spine2"] = slerp(pelvis, chest, 0.7)
         rotations["chest"] = chest
-        head = turn_head(self._rest, points, chest, self._bias)
+        head = turn_head(self._rest, points, chest, self._bias, is_still=self._is_still)
         rotations["head"] = head
         rotations["neck"] = slerp(chest, head, 0.45)
         for side in SIDES:

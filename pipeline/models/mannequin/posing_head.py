@@ -31,16 +31,24 @@ _NECK_LENGTHS = (0.8, 1.3)
 """Bounds of the neck's length relative to its own."""
 
 
-def turn_head(rest: RestPose, points: Float64Array, chest: Float64Array, bias: LandmarkBias) -> Float64Array:
-    """Rotation of the head: Kabsch's fit of the five face points, roll damped towards upright."""
+def turn_head(
+    rest: RestPose, points: Float64Array, chest: Float64Array, bias: LandmarkBias, *, is_still: bool = False
+) -> Float64Array:
+    """Rotation of the head: Kabsch's fit of the five face points, damped towards where the chest faces, and upright.
+
+    Not so in a still, where nothing can flicker, and whose face must be read in place.
+    """
     face = points[FACE_ROWS]
     centered = face - face.mean(0)
     left, _, right = np.linalg.svd(centered.T @ rest.face)
     sign = np.sign(np.linalg.det(left @ right))
     fit = np.asarray(left @ np.diag([1.0, 1.0, sign]) @ right)
-    upright = basis_from(0.25 * (chest @ DOWN) + 0.75 * DOWN, chest[:, 0])
+    # Where the chest faces says nothing of a still's face.
+    upright = np.eye(3) if is_still else basis_from(0.25 * (chest @ DOWN) + 0.75 * DOWN, chest[:, 0])
     pitch, yaw, roll = log_rotation(upright.T @ fit)
     pitch = (1 - _FLAT_SHARE) * pitch + _FLAT_SHARE * _flat_pitch(rest, centered) + bias.face_raised_radians
+    if is_still:
+        return exp_rotation(np.array([_TRUST_PITCH * pitch, yaw, roll]))
     # tanh: large rotations are mostly noise of a face that is not visible.
     local = np.array(
         [_TRUST_PITCH * np.tanh(pitch / 0.9) * 0.9, 1.1 * np.tanh(0.85 * yaw / 1.1), 0.55 * np.tanh(roll / 0.8)]

@@ -111,7 +111,7 @@ def with_plain_gaps(
     return out.astype(np.float32)
 
 
-def _apart(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
+def apart_as_materials(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
     """Return how different two linear colors (3,) are as materials: shade counts little."""
     logs = np.log(np.maximum(first, _DARKEST)) - np.log(np.maximum(second, _DARKEST))
     return float(np.hypot(logs[0] - logs[1], logs[2] - logs[1]) + _SHADE * abs(logs.mean()))
@@ -129,7 +129,8 @@ def with_plain_arms(
     """Return linear colors (T, S, 3) and what of them is known (T, S) with plain ``arms``, numbers of parts.
 
     A portrait that ends at the upper arms shows them at a glance, beside background. They are bare if what is
-    ``well_seen`` (T, S) of one is more like the ``skin`` (3,) than like the trunk's cloth, else of that. Hands stay.
+    ``well_seen`` (T, S) of one is more like the ``skin`` (3,) than like the trunk's cloth, else of that. Below bare
+    upper arms forearms and hands are as they are, and else stay.
     """
     out, now_known = colors.copy(), known.copy()
     tops = np.isin(groups, (Group.UPPER, Group.SLEEVE))
@@ -141,8 +142,12 @@ def with_plain_arms(
     shown = [colors[limb][well_seen[limb] & known[limb]] for limb in limbs]
     usual = [usual_color(seen) for seen in shown if len(seen) >= _LEAST_SEEN]
     # One sleeve is as long as the other.
-    bare = [own for own in usual if skin is not None and _apart(own, skin) < _apart(own, cloth)]
+    bare = [own for own in usual if skin is not None and apart_as_materials(own, skin) < apart_as_materials(own, cloth)]
     for limb in limbs:
         out[limb] = bare[0] if bare else cloth
         now_known[limb] = True
+    if bare:
+        lower = np.isin(groups, (Group.SKIN, Group.FOREARM)) & np.isin(parts, list(arms))
+        out[lower] = bare[0]
+        now_known[lower] = True
     return out, now_known

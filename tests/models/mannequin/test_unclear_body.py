@@ -101,6 +101,7 @@ def test_arms_that_a_portrait_ends_in_are_plain(bare: bool) -> None:
     skin = np.array([0.45, 0.28, 0.2], np.float32)
     parts = np.repeat([PARTS.index(part) for part in ("torso", "arm.L", "arm.R")], 40)
     groups = np.full(120, Group.UPPER, np.uint8)
+    groups[100:] = Group.SKIN
     colors = np.tile(BLUE, (120, NUM_SAMPLES, 1))
     # One arm is seen well, the other at a glance, with background.
     colors[40:80] = 0.6 * skin if bare else 1.1 * BLUE
@@ -111,6 +112,8 @@ def test_arms_that_a_portrait_ends_in_are_plain(bare: bool) -> None:
     well_seen[80:] = False
     arms = [PARTS.index("arm.L"), PARTS.index("arm.R")]
     out, now_known = with_plain_arms(colors, known, well_seen, groups, parts, arms, skin)
-    assert np.allclose(out[40:], 0.6 * skin if bare else BLUE, rtol=0.01)
-    assert np.array_equal(out[:40], colors[:40]) and now_known.all()
+    assert np.allclose(out[40:100], 0.6 * skin if bare else BLUE, rtol=0.01)
+    # A hand below a bare arm is of its color; below a sleeve it stays.
+    assert np.allclose(out[100:], 0.6 * skin if bare else colors[100:], rtol=0.01)
+    assert np.array_equal(out[:40], colors[:40]) and now_known[:100].all() and now_known[100:].all() == bare
     assert np.array_equal(with_plain_arms(colors, known, well_seen, groups, parts, [], skin)[0], colors)
