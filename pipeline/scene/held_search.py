@@ -13,6 +13,7 @@ from pipeline.scene.held_places import places_in, shares
 from pipeline.scene.layers import Label, labels_of
 from pipeline.scene.samples import Sample
 from pipeline.scene.scene_model import SceneModel, save_held, shafts_path
+from pipeline.scene.shaft_to_head import shafts_to_heads
 from pipeline.scene.shaft_track import ShaftTracks
 from pipeline.scene.shafts import Shaft, shafts_in
 
@@ -54,7 +55,8 @@ class HeldSearch:
         """
         known = self._model.row(row)
         labels = labels_of(sample, known, places, is_completed=False, may_meet=may_meet)
-        return HeldLook(places_in(labels, _KEPT, sample, known), shafts_in(labels == Label.CARRIED, sample))
+        shafts = shafts_in(labels == Label.CARRIED, sample) or shafts_to_heads(np.isin(labels, _KEPT), sample)
+        return HeldLook(places_in(labels, _KEPT, sample, known), shafts)
 
     def push(self, number: int, row: int, look: HeldLook) -> None:
         """Add what the next frame, ``number``, shows."""

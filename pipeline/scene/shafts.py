@@ -29,7 +29,7 @@ _NEAR_HAND_BH = 0.12
 _LEAST_LENGTH_BH = 0.07
 _SLENDER = 4.0
 """Length over width of a shaft's visible piece."""
-_OFF_LINE_BH = 0.05
+OFF_LINE_BH = 0.05
 """Distance of the middle of a hand from the line: joints are located with an error, and a fist has a width."""
 _ALONG_FOREARM_DEG = 15.0
 _REACH_BH = 0.45
@@ -55,7 +55,7 @@ _SURELY_ALIKE = 12.0
 """Distance from its color where it does not stand out: a sleeve before it is none of it."""
 _GRIP_BH = 0.03
 """Within the fist it is hidden."""
-_AIMED_DEG = 14.0
+AIMED_DEG = 14.0
 """Error of the line from a hand to the middle of what is at the end of a shaft: an angle known better stays."""
 _HEAD_BH = (0.06, 0.5)
 """Distance of the head of a racket, a canopy or a net from the hand."""
@@ -114,9 +114,9 @@ def _measured(
     aside = np.array([-along[1], along[0]])
     if width > _MOST_WIDTH * _WIDEST_BH * height:
         return 0.0, None
-    if length < max(_LEAST_LENGTH_BH * height, _SLENDER * width) or abs(aside @ middle) > _OFF_LINE_BH * height:
+    if length < max(_LEAST_LENGTH_BH * height, _SLENDER * width) or abs(aside @ middle) > OFF_LINE_BH * height:
         return 0.0, None
-    if _lies_on_forearm(middle, along, hand_xy, sample):
+    if lies_on_forearm(middle, along, hand_xy, sample):
         return 0.0, None
     # Its edges are mixed with what is behind it.
     core = piece[np.abs((points - middle) @ aside) <= max(0.25 * width, 0.7)]
@@ -125,7 +125,7 @@ def _measured(
     return float(length), Shaft(side, angle, float(width) / height, color)
 
 
-def _lies_on_forearm(
+def lies_on_forearm(
     middle: NDArray[np.float64], along: NDArray[np.float64], hand_xy: NDArray[np.float64], sample: Sample
 ) -> bool:
     """Return whether a piece with this middle (2,), px from the hand, goes back along the forearm: it may be the edge
@@ -156,29 +156,44 @@ class _Line:
 def aimed(expected: Shaft, tolerance_deg: float, kept: Mask, sample: Sample) -> tuple[Shaft, float] | None:
     """Return a shaft to look for and the tolerance of its angle, which points at what is at its end where little is
     known of it: at the largest wide part of what is ``kept`` (h, w); None where nothing tells the angle."""
-    if tolerance_deg <= _AIMED_DEG:
+    if tolerance_deg <= AIMED_DEG:
         return expected, tolerance_deg
     angle = _angle_to_head(expected.side, kept, sample)
     if angle is not None:
         turned = abs((angle - expected.angle_deg + 90.0) % 180.0 - 90.0)
         if turned <= tolerance_deg:
-            return replace(expected, angle_deg=angle), _AIMED_DEG
+            return replace(expected, angle_deg=angle), AIMED_DEG
     return None if tolerance_deg >= ANY_DEG else (expected, tolerance_deg)
 
 
 def _angle_to_head(side: int, kept: Mask, sample: Sample) -> float | None:
     """Return the angle of the line from a hand to the largest wide part of what is ``kept`` (h, w) near it, degrees."""
+    head = head_at(side, kept, sample)
+    return None if head is None else float(np.rad2deg(np.arctan2(head.away_xy[1], head.away_xy[0]))) % 180
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Head:
+    """What is at the end of a shaft."""
+
+    away_xy: NDArray[np.float64]
+    """(2,) its middle from the hand, px."""
+    mask: Mask
+    """(h, w)."""
+
+
+def head_at(side: int, kept: Mask, sample: Sample) -> Head | None:
+    """Return the largest wide part of what is ``kept`` (h, w) near a hand, but not in it."""
     where = np.flatnonzero(sample.body.hand_sides == side)
     wide = _wide(kept, sample.body.height_px)
     if not len(where) or not wide.any():
         return None
-    _, _, stats, middles = cv2.connectedComponentsWithStats(wide.view(np.uint8), connectivity=8)
+    _, labeled, stats, middles = cv2.connectedComponentsWithStats(wide.view(np.uint8), connectivity=8)
     away = middles[1:] - sample.body.hands[where[0]].astype(np.float64)
     distances = np.hypot(*away.T) / sample.body.height_px
     sizes = np.where((distances > _HEAD_BH[0]) & (distances < _HEAD_BH[1]), stats[1:, cv2.CC_STAT_AREA], 0)
     largest = int(sizes.argmax())
-    x, y = away[largest]
-    return float(np.rad2deg(np.arctan2(y, x))) % 180 if sizes[largest] else None
+    return Head(away[largest], labeled == largest + 1) if sizes[largest] else None
 
 
 def _wide(kept: Mask, height_px: float) -> Mask:
@@ -197,11 +212,11 @@ def shaft_pixels(expected: Shaft, tolerance_deg: float, sample: Sample) -> Mask:
     where = np.flatnonzero(sample.body.hand_sides == expected.side)
     height = sample.body.height_px
     half = max(1, round(0.5 * expected.width_bh * height))
-    if not len(where) or _strip_px(height)[1] <= _side_px(half):
+    if not len(where) or strip_px(height)[1] <= side_px(half):
         return nothing
     hand_xy = sample.body.hands[where[0]].astype(np.float64)
     lab = cv2.cvtColor(sample.view.picture, cv2.COLOR_RGB2LAB).astype(np.float32)
-    apart = _apart(lab, expected.lab)
+    apart = apart_from(lab, expected.lab)
     turns = np.arange(-tolerance_deg, tolerance_deg + 0.1, _TURN_DEG)
     lines = [_line(apart, hand_xy, float(np.deg2rad(expected.angle_deg + turn)), half, height) for turn in turns]
     best = max(lines, key=lambda line: line.clarity)
@@ -213,24 +228,24 @@ def shaft_pixels(expected: Shaft, tolerance_deg: float, sample: Sample) -> Mask:
     return np.asarray((found > 0.5) & (sample.view.shown != Shown.PLATE), np.bool_)
 
 
-def _apart(lab: Float32Array, color: Float32Array) -> Float32Array:
+def apart_from(lab: Float32Array, color: Float32Array) -> Float32Array:
     """Return (...) the distance of colors (..., 3) in 8-bit Lab from one."""
     return np.asarray(np.sqrt(((lab - color) ** 2) @ _WEIGHTS**2), np.float32)
 
 
-def _strip_px(height_px: float) -> tuple[int, int]:
+def strip_px(height_px: float) -> tuple[int, int]:
     """Return how far a strip extends from the hand, along and across, px."""
     return int(_REACH_BH * height_px), int(_ACROSS_BH * height_px)
 
 
-def _side_px(half_px: int) -> int:
+def side_px(half_px: int) -> int:
     """Return the distance from the middle of a shaft at which its sides are looked at, px."""
     return half_px + 2 + half_px // 2
 
 
 def _turned(values: Float32Array, view_from_strip: NDArray[np.float64], height_px: float) -> Float32Array:
     """Return values of the view (h, w, ...) in a strip (across, along, ...)."""
-    along, across = _strip_px(height_px)
+    along, across = strip_px(height_px)
     turned = cv2.warpAffine(
         values,
         view_from_strip,
@@ -241,23 +256,52 @@ def _turned(values: Float32Array, view_from_strip: NDArray[np.float64], height_p
     return np.asarray(turned, np.float32)
 
 
+def strip_of(
+    values: Float32Array, hand_xy: NDArray[np.float64], along: NDArray[np.float64], height_px: float
+) -> Float32Array:
+    """Return values of the view (h, w, ...) in a strip (across, along, ...) whose middle row is the line through a hand
+    in a direction, a unit vector (2,)."""
+    return _turned(values, _view_from_strip(hand_xy, along, height_px), height_px)
+
+
+def _view_from_strip(
+    hand_xy: NDArray[np.float64], along: NDArray[np.float64], height_px: float
+) -> NDArray[np.float64]:
+    long_px, across_px = strip_px(height_px)
+    aside = np.array([-along[1], along[0]])
+    return np.column_stack([along, aside, hand_xy - long_px * along - across_px * aside])
+
+
+def smoothed_px(height_px: float) -> int:
+    """Return over how many px along a line its color is averaged."""
+    return max(1, round(_SMOOTHED_BH * height_px))
+
+
+def is_line(core: Float32Array, sides: Float32Array) -> tuple[NDArray[np.bool_], Float32Array]:
+    """Return where (...) a strip stands out from both sides, and by how much, 0 elsewhere.
+
+    ``core`` (...) are the distances of its color from the expected one, ``sides`` (...) those of its nearer side.
+    """
+    seen = (sides - core > _STANDS_OUT) & (core < _ALIKE)
+    return seen, np.where(seen, np.minimum(sides - core, _COUNTED), np.float32(0.0))
+
+
 def _line(apart: Float32Array, hand_xy: NDArray[np.float64], angle: float, half_px: int, height_px: float) -> _Line:
     """Return the clearest line through a hand at an angle, radians; ``apart`` (h, w) is the distance of each pixel's
     color from that of the shaft."""
-    long_px, across_px = _strip_px(height_px)
+    across_px = strip_px(height_px)[1]
     along = np.array([np.cos(angle), np.sin(angle)])
-    aside = np.array([-along[1], along[0]])
-    view_from_strip = np.column_stack([along, aside, hand_xy - long_px * along - across_px * aside])
-    size = (max(1, round(_SMOOTHED_BH * height_px)), 2 * half_px - 1)
+    view_from_strip = _view_from_strip(hand_xy, along, height_px)
+    size = (smoothed_px(height_px), 2 * half_px - 1)
     smooth = cv2.blur(_turned(apart, view_from_strip, height_px), size)
-    side = _side_px(half_px)
-    reach = min(int(_OFF_LINE_BH * height_px), across_px - side)
+    side = side_px(half_px)
+    reach = min(int(OFF_LINE_BH * height_px), across_px - side)
     first = across_px - reach
     rows = 2 * reach + 1
     middle = smooth[first : first + rows]
     sides = np.minimum(smooth[first - side : first - side + rows], smooth[first + side : first + side + rows])
-    is_seen = (sides - middle > _STANDS_OUT) & (middle < _ALIKE)
-    clarity = np.where(is_seen, np.minimum(sides - middle, _COUNTED), 0.0).sum(axis=1)
+    is_seen, clear = is_line(middle, sides)
+    clarity = clear.sum(axis=1)
     best = int(clarity.argmax())
     return _Line(view_from_strip, first + best, is_seen[best], float(clarity[best]))
 
@@ -286,8 +330,8 @@ def _pixels(lab: Float32Array, line: _Line, is_joined: NDArray[np.bool_], half_p
     across, along = lab.shape[:2]
     # The expected color is that of other moments.
     color = np.median(lab[line.row, is_joined & line.is_seen], axis=0).astype(np.float32)
-    apart = _apart(lab, color)
-    smooth = cv2.blur(apart, (max(1, round(_SMOOTHED_BH * height_px)), 1))
+    apart = apart_from(lab, color)
+    smooth = cv2.blur(apart, (smoothed_px(height_px), 1))
     core = smooth[line.row]
     outer = half_px + 3
     beside = np.minimum(smooth[max(line.row - outer, 0)], smooth[min(line.row + outer, across - 1)])
