@@ -264,9 +264,7 @@ def strip_of(
     return _turned(values, _view_from_strip(hand_xy, along, height_px), height_px)
 
 
-def _view_from_strip(
-    hand_xy: NDArray[np.float64], along: NDArray[np.float64], height_px: float
-) -> NDArray[np.float64]:
+def _view_from_strip(hand_xy: NDArray[np.float64], along: NDArray[np.float64], height_px: float) -> NDArray[np.float64]:
     long_px, across_px = strip_px(height_px)
     aside = np.array([-along[1], along[0]])
     return np.column_stack([along, aside, hand_xy - long_px * along - across_px * aside])

@@ -14,6 +14,11 @@ from pipeline.scene.views import Shown
 _SPILL_BH = 0.03
 _SPILL_DEPTH_BH = 0.02
 """How far the masks of two people run over each other: beyond the subject's limbs, and inside the other's mask."""
+_NEAR_MASK_BH = 0.012
+"""How far the subject's own mask ends inside their outline where it is good: what differs farther away is no spill."""
+_PATCH_BH = 0.12
+"""Side of a square in which clothes as a whole tell whose they are: dark folds of one coat have the colors of another's
+trousers."""
 _LIMB_CORE_BH = 0.01
 """The middle of a limb is the subject's however deep inside another mask it lies."""
 _ON_LIMB_ODDS = 2.0
@@ -41,10 +46,20 @@ def own_under_others(sample: Sample, odds: Float32Array, alike: Mask) -> Mask:
     """
     inside = cv2.distanceTransform(sample.others_mask.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_3)
     is_rim = inside <= _SPILL_DEPTH_BH * sample.body.height_px
-    beside = is_rim & (sample.outside < _SPILL_BH) & (odds < -np.log(_BESIDE_ODDS))
+    height = sample.body.height_px
+    near = grow(sample.subject_mask, max(1, round(_NEAR_MASK_BH * height))) | (sample.outside < _NEAR_MASK_BH)
+    beside = is_rim & near & (sample.outside < _SPILL_BH) & (odds < -np.log(_BESIDE_ODDS))
     on_limb = (is_rim & (sample.outside < 0)) | (sample.outside < -_LIMB_CORE_BH)
     on_limb &= odds < -np.log(_ON_LIMB_ODDS)
-    return np.asarray(alike & (sample.subject_mask | on_limb | beside), np.bool_)
+    may_be = is_rim | (_mean_within(sample.others_mask, odds, _PATCH_BH * height) < 0)
+    return np.asarray(alike & may_be & (sample.subject_mask | on_limb | beside), np.bool_)
+
+
+def _mean_within(mask: Mask, values: Float32Array, side_px: float) -> Float32Array:
+    """Return (h, w) the mean of ``values`` (h, w) over the pixels of a mask (h, w) in a square around each."""
+    size = (max(3, round(side_px)),) * 2
+    inside = mask.astype(np.float32)
+    return cv2.blur(values * inside, size) / np.maximum(cv2.blur(inside, size), np.float32(1e-6))
 
 
 def taken_by_others(sample: Sample, subject: Float32Array, others: Float32Array) -> Mask:

@@ -56,6 +56,27 @@ def test_a_spilled_mask_takes_nothing_of_the_subject() -> None:
     assert share(own(sample, 8.0), somebody & (sample.outside < 0.01)) > 0.9
 
 
+def test_hair_beside_the_shoulder_is_no_spill_where_the_subject_has_a_mask() -> None:
+    sample = beneath(NOTHING)
+    hair = disc(150, 60, 70) & (sample.outside > 0.004) & (sample.outside < 0.03) & ~man_at(150)[0]
+    sample = replace(shot_at(150, wall()), others_mask=hair).sample()
+    assert share(own(sample, 8.0), hair & (sample.outside > 0.015)) == 0.0
+
+
+def test_a_dark_fold_of_a_coat_before_the_subject_is_the_coats() -> None:
+    """It has the colors of the subject's trousers, and the mask of the subject runs on under the coat."""
+    coat = NOTHING.copy()
+    coat[60:200, 100:220] = True
+    fold, trousers = NOTHING.copy(), NOTHING.copy()
+    fold[118:124, 120:200] = True
+    trousers[140:190, 120:180] = True
+    sample = replace(shot_at(150, wall()), others_mask=coat).sample()
+    for part, is_own in ((fold, False), (trousers, True)):
+        odds = np.where(part, -1.1, 1.5).astype(np.float32)
+        found = share(own_under_others(sample, odds, odds < 0), part & sample.subject_mask)
+        assert found > 0.9 if is_own else found == 0.0
+
+
 def test_small_holes_in_somebody_are_theirs_and_large_ones_are_not() -> None:
     small, large = disc(110, 130, 4), disc(190, 130, 20)
     people = NOTHING.copy()
