@@ -163,4 +163,5 @@ def _missed(labels: NDArray[np.uint8], evidence: FrameEvidence, sample: Sample, 
     like = np.maximum(evidence.likelihood, np.float32(0.3) * row.subject.max(axis=0)[sample.bins])
     like_subject = (like > UNLIKELY) & (like > evidence.other_people)
     apart = (labels == Label.THING) | (labels == Label.OTHERS)
-    return missed_parts(labels == Label.SUBJECT, labels == Label.NOBODY, apart, like_subject, sample)
+    subject, free, front = (labels == label for label in (Label.SUBJECT, Label.NOBODY, Label.FRONT))
+    return missed_parts(subject, free, apart, front, like_subject, sample)

@@ -18,11 +18,11 @@ _LEAST_BEYOND_PX = 150
 """Something of which more than this share and area, at ``WORK_BODY_PX``, lies out of reach is no missed limb."""
 
 
-def missed_parts(subject: Mask, free: Mask, apart: Mask, like: Mask, sample: Sample) -> Mask:
+def missed_parts(subject: Mask, free: Mask, apart: Mask, front: Mask, like: Mask, sample: Sample) -> Mask:
     """Return parts of the ``subject`` beside the mask: different from the plate, similar in color, and connected to it.
 
-    All are (h, w): ``free`` is what has no other label, ``apart`` what is somebody's or something's of its own, and
-    ``like`` what has the subject's colors.
+    All are (h, w): ``free`` is what has no other label, ``apart`` what is somebody's or something's of its own,
+    ``front`` what stands before the subject, and ``like`` what has the subject's colors.
     """
     if sample.borrowed is not None:
         subject = subject | sample.borrowed
@@ -40,7 +40,9 @@ def missed_parts(subject: Mask, free: Mask, apart: Mask, like: Mask, sample: Sam
     found = opened(near & like, 1)
     if not found.any():
         return found
-    count, labeled = cv2.connectedComponents((grow(found, 1) | subject).view(np.uint8))
+    # A back beside a post is connected to the chest on its other side.
+    joined = grow(found, 1) | subject | (front & within)
+    count, labeled = cv2.connectedComponents(joined.view(np.uint8))
     return those_of(labeled, counts_in(labeled, subject, count) > 0) & found
 
 

@@ -15,7 +15,7 @@ _SPILL_BH = 0.03
 _SPILL_DEPTH_BH = 0.02
 """How far the masks of two people run over each other: beyond the subject's limbs, and inside the other's mask."""
 _NEAR_MASK_BH = 0.012
-"""How far the subject's own mask ends inside their outline where it is good: what differs farther away is no spill."""
+"""How far the subject's own mask ends inside their outline where it is good."""
 _PATCH_BH = 0.12
 """Side of a square in which clothes as a whole tell whose they are: dark folds of one coat have the colors of another's
 trousers."""
@@ -24,6 +24,8 @@ _LIMB_CORE_BH = 0.01
 _ON_LIMB_ODDS = 2.0
 _BESIDE_ODDS = 6.0
 """Least odds of a color for the subject against everything else, on a limb and beside it."""
+_FAR_ODDS = 20.0
+"""Where neither the subject's mask nor a limb is near: hair has the color of skin in the shade."""
 _TIGHT_BH = 0.03
 """How far a person's mask may end inside their outline."""
 _LARGEST_HOLE_BH2 = 0.0018
@@ -48,7 +50,7 @@ def own_under_others(sample: Sample, odds: Float32Array, alike: Mask) -> Mask:
     is_rim = inside <= _SPILL_DEPTH_BH * sample.body.height_px
     height = sample.body.height_px
     near = grow(sample.subject_mask, max(1, round(_NEAR_MASK_BH * height))) | (sample.outside < _NEAR_MASK_BH)
-    beside = is_rim & near & (sample.outside < _SPILL_BH) & (odds < -np.log(_BESIDE_ODDS))
+    beside = is_rim & (sample.outside < _SPILL_BH) & (odds < -np.log(np.where(near, _BESIDE_ODDS, _FAR_ODDS)))
     on_limb = (is_rim & (sample.outside < 0)) | (sample.outside < -_LIMB_CORE_BH)
     on_limb &= odds < -np.log(_ON_LIMB_ODDS)
     may_be = is_rim | (_mean_within(sample.others_mask, odds, _PATCH_BH * height) < 0)

@@ -122,3 +122,17 @@ def test_arms_beside_what_hides_the_rest_are_found_though_somebody_else_stands_b
     assert (labels == Label.SUBJECT)[arm].mean() > 0.35
     assert (labels == Label.SUBJECT)[somebody].mean() < 0.05
     assert (labels == Label.FRONT)[moved].mean() > 0.9
+
+
+def test_a_hood_on_the_far_side_of_a_post_is_found_though_the_mask_ends_before_the_post() -> None:
+    post, hood = NOTHING.copy(), NOTHING.copy()
+    post[:, 163:171] = True
+    hood[24:44, 158:180] = True
+    shot = shot_at(150, wall(), before=post)
+    picture = shot.picture.copy()
+    picture[hood & ~post] = (120, 80, 60)
+    beyond = hood & (np.indices(SHAPE)[1] >= 171)
+    shot = replace(shot, picture=picture, subject_mask=(shot.subject_mask | hood) & ~post & ~beyond)
+    labels = labels_of(shot.sample(), row_of(shot), (post, NOTHING), True)
+    assert (labels == Label.SUBJECT)[beyond].mean() > 0.8
+    assert (labels == Label.FRONT)[post & hood].mean() > 0.9
