@@ -98,6 +98,27 @@ def _smooth(u: float) -> float:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _squared_distances(line: NDArray[np.float64], left: float, y: float, bones: NDArray[np.float64]) -> None:
+    """Fill a row (w,) that starts at ``left``, ``y`` with the squared distances from the nearest of ``bones`` (B, 4).
+
+    Without branches it is vectorized.
+    """
+    line[:] = np.inf
+    for k in range(len(bones)):
+        ax, ay, bx, by = bones[k]
+        dx, dy = bx - ax, by - ay
+        length2 = max(dx * dx + dy * dy, 1e-12)
+        for c in range(len(line)):
+            x = left + c
+            along = ((x - ax) * dx + (y - ay) * dy) / length2
+            along = along if along > 0.0 else 0.0
+            along = along if along < 1.0 else 1.0
+            ex, ey = x - ax - along * dx, y - ay - along * dy
+            square = ex * ex + ey * ey
+            line[c] = square if square < line[c] else line[c]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def _displace(
     field: NDArray[np.float32],
     corner_xy: tuple[float, float],
@@ -110,22 +131,19 @@ def _displace(
     height, width, _ = field.shape
     parting = (_PARTING_BH * body) ** 2
     farthest = ((_REACH_BH + _FADE_BH) * body) ** 2
-    squared = np.empty(len(bones))
+    lines = np.empty((len(bones), width))
     shares = np.empty(len(bones))
     for r in range(height):
         y = corner_xy[1] + r
+        for leg in range(len(bones)):
+            _squared_distances(lines[leg], corner_xy[0], y, bones[leg])
         for c in range(width):
+            squared = lines[:, c]
+            if squared.min() >= farthest:
+                continue
             x = corner_xy[0] + c
             total = 0.0
             for leg in range(len(bones)):
-                squared[leg] = np.inf
-                for k in range(bones.shape[1]):
-                    ax, ay, bx, by = bones[leg, k]
-                    dx, dy = bx - ax, by - ay
-                    along = ((x - ax) * dx + (y - ay) * dy) / max(dx * dx + dy * dy, 1e-12)
-                    along = min(max(along, 0.0), 1.0)
-                    ex, ey = x - ax - along * dx, y - ay - along * dy
-                    squared[leg] = min(squared[leg], ex * ex + ey * ey)
                 shares[leg] = 1.0 / (squared[leg] + parting) ** 2
                 total += shares[leg]
             for leg in range(len(bones)):

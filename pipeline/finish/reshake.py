@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Mask, Transforms
 from pipeline.datatypes.window import Layer
-from pipeline.maths.boxes import Box, box_of_mask
+from pipeline.maths.boxes import Box
 from pipeline.maths.geometry import apply_transform
 from pipeline.runtime.compiled import njit
 from pipeline.shaped import Shaped, Shapes
@@ -40,7 +40,7 @@ class PlacedLayer(Shaped):
 def support_box(layer: Layer, source_from_crop: Transforms, size_wh: tuple[int, int], margin_px: float) -> Box | None:
     """Return the source box that the layer's support can touch, expanded by ``margin_px``; None if it is empty."""
     assert layer.alpha is not None
-    x0, y0, x1, y1 = box_of_mask(layer.alpha > 0)
+    x0, y0, x1, y1 = support_of(layer.alpha)
     if x1 == 0:
         return None
     corners = np.array([[x0, y0], [x1 - 1, y0], [x0, y1 - 1], [x1 - 1, y1 - 1]], np.float64)
@@ -50,6 +50,12 @@ def support_box(layer: Layer, source_from_crop: Transforms, size_wh: tuple[int, 
     width, height = size_wh
     box = (max(int(low[0]), 0), max(int(low[1]), 0), min(int(high[0]), width), min(int(high[1]), height))
     return box if box[0] < box[2] and box[1] < box[3] else None
+
+
+def support_of(alpha: NDArray[np.uint8]) -> Box:
+    """Return the box of what is not transparent; all 0 where everything is."""
+    x, y, width, height = cv2.boundingRect(alpha)
+    return x, y, x + width, y + height
 
 
 def place_layer(
@@ -69,13 +75,11 @@ def place_layer(
     x0, y0, x1, y1 = box_xyxy
     premultiplied = np.zeros((y1 - y0, x1 - x0, 3), np.float32)
     alpha = np.zeros((y1 - y0, x1 - x0), np.float32)
-    support = box_of_mask(layer.alpha > 0)
+    support = support_of(layer.alpha)
     if support[2] > 0:
-        sx0, sy0, sx1, sy1 = support
-        here = np.s_[sy0:sy1, sx0:sx1]
-        padded = _premultiplied(np.ascontiguousarray(layer.picture[here]), np.ascontiguousarray(layer.alpha[here]))
-        origin = np.array([x0, y0, sx0 - _PADDING, sy0 - _PADDING], np.float64)
-        reached = cv2.dilate((padded[..., 3] > 0).view(np.uint8), _KERNEL, anchor=(1, 1)).view(np.bool_)
+        padded, there = _premultiplied(np.ascontiguousarray(layer.picture), np.ascontiguousarray(layer.alpha), support)
+        origin = np.array([x0, y0, support[0] - _PADDING, support[1] - _PADDING], np.float64)
+        reached = cv2.dilate(there, _KERNEL, anchor=(1, 1)).view(np.bool_)
         shift = np.zeros((0, 0, 2), np.float32) if displacement is None else np.ascontiguousarray(displacement)
         transform = np.ascontiguousarray(crop_from_source, np.float64)
         _sample(padded, reached, transform, origin, shift.astype(np.float32, copy=False), premultiplied, alpha)
@@ -83,18 +87,25 @@ def place_layer(
 
 
 @njit(cache=True, nogil=True)
-def _premultiplied(picture: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return (h + 6, w + 6, 4) RGB 0..255 times alpha, and alpha 0..1, with a transparent border."""
-    height, width = alpha.shape
-    result = np.zeros((height + 2 * _PADDING, width + 2 * _PADDING, 4), np.float32)
-    for r in range(height):
-        for c in range(width):
+def _premultiplied(
+    picture: NDArray[np.uint8], alpha: NDArray[np.uint8], box: Box
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Return the box (h, w) of a layer with a transparent border: (h + 6, w + 6, 4) RGB 0..255 times alpha, and alpha
+    0..1, and where there is anything, (h + 6, w + 6) 0 or 1."""
+    x0, y0, x1, y1 = box
+    result = np.zeros((y1 - y0 + 2 * _PADDING, x1 - x0 + 2 * _PADDING, 4), np.float32)
+    there = np.zeros(result.shape[:2], np.uint8)
+    for r in range(y0, y1):
+        for c in range(x0, x1):
+            if alpha[r, c] == 0:
+                continue
             share = np.float32(alpha[r, c]) * np.float32(1 / 255)
-            pixel = result[r + _PADDING, c + _PADDING]
+            pixel = result[r - y0 + _PADDING, c - x0 + _PADDING]
             for channel in range(3):
                 pixel[channel] = np.float32(picture[r, c, channel]) * share
             pixel[3] = share
-    return result
+            there[r - y0 + _PADDING, c - x0 + _PADDING] = 1
+    return result, there
 
 
 @njit(inline="always")
