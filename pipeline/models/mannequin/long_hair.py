@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
@@ -40,6 +41,8 @@ _BESIDE_EYES = 0.6
 """Rows above and below the eyes in which hair is as wide as the head makes it, in lengths from eyes to chin."""
 _WIDEST, _FALLING = 1.35, 1.1
 """Largest half width there, in that unit, and by how much wider hair may be where it falls."""
+_TILTED = 0.1
+"""Radians from which a head is tilted."""
 _ON_CHEST = 0.7
 """Share of the chest in what hangs a head's length below the chin."""
 
@@ -60,7 +63,13 @@ def with_long_hair(
     ``places`` (V, 3) are the posed vertices whose y were then scaled and shifted. ``tucked`` is the fraction of its
     radius at the very top.
     """
-    points = _curtain(figure, pose, places, hair, height_px, tucked)
+    # Of a tilted head the curtain is as long and wide along its own axis.
+    tilt = float(np.arctan2(*pose.linear[BONE["head"]][[1, 0], 0]))
+    if abs(tilt) < _TILTED:
+        tilt = 0.0
+    else:
+        places, hair = _turned(places, hair.middle, -tilt).astype(np.float32), _untilted(hair, tilt)
+    points = _turned(_curtain(figure, pose, places, hair, height_px, tucked, tilt), hair.middle, tilt)
     index, weight = _weights(points[:, 1], hair)
     points[:, 1] = (points[:, 1] - y_shift) / y_scale
     linear = np.einsum("vk,vkij->vij", weight, pose.linear[index])
@@ -86,9 +95,11 @@ def _curtain(
     hair: HairRegion,
     height_px: float,
     tucked: float,
+    tilt: float,
 ) -> Float64Array:
     """(n, 3) its points, ring by ring from the top, each from the picture's left around the back to its right."""
     ears = np.array([pose.apply("head", figure.landmarks[LANDMARK[f"{side}_ear"]]) for side in ("left", "right")])
+    ears = _turned(ears, hair.middle, -tilt)
     middle_x, middle_z = float(ears[:, 0].mean()), float(ears[:, 2].mean())
     shares = part_shares(figure)
     skull = places[shares[:, PARTS.index("head")] > 0.9].astype(np.float64) - [middle_x, 0, middle_z]
@@ -122,6 +133,22 @@ def _curtain(
     x = middle_x + emerging * half * np.sign(np.sin(angle)) * np.abs(np.sin(angle)) ** _FLAT_SIDES
     z = middle_z + emerging * depth * np.cos(angle)
     return np.stack([x, y, z], 2).reshape(-1, 3)
+
+
+def _turned(points: NDArray[np.floating], middle: Float64Array, angle: float) -> Float64Array:
+    """Return (n, 3) points turned in the picture about ``middle`` by radians, from x towards y."""
+    out = np.asarray(points, np.float64).copy()
+    cos, sin = np.cos(angle), np.sin(angle)
+    out[:, :2] = (out[:, :2] - middle) @ np.array([[cos, sin], [-sin, cos]]) + middle
+    return out
+
+
+def _untilted(hair: HairRegion, tilt: float) -> HairRegion:
+    """Return the hair of a head that is tilted by radians, as if it were upright."""
+    turn = cv2.getRotationMatrix2D((float(hair.middle[0]), float(hair.middle[1])), float(np.degrees(tilt)), 1.0)
+    size = hair.mask.shape[::-1]
+    turned = cv2.warpAffine(hair.mask.astype(np.uint8), turn, size, flags=cv2.INTER_NEAREST)
+    return replace(hair, mask=turned > 0)
 
 
 def _front(hair: HairRegion, middle_x: float) -> float:

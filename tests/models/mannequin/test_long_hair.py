@@ -12,12 +12,14 @@ from pipeline.datatypes.appearance import Appearance
 from pipeline.datatypes.light import SceneLight
 from pipeline.models.mannequin.bodies import load_bodies
 from pipeline.models.mannequin.figure import BONES, LANDMARK, Figure, Group, Pose, load_figure
-from pipeline.models.mannequin.hair_region import find_hair, looks_like_hair
+from pipeline.models.mannequin.hair_region import HairRegion, find_hair, looks_like_hair
 from pipeline.models.mannequin.hairline import hair_rim
+from pipeline.models.mannequin.long_hair import with_long_hair
 from pipeline.models.mannequin.mannequin import Mannequin
 from pipeline.models.mannequin.person import NewPerson, make_person
 from pipeline.models.mannequin.raster import vertex_normals
 from pipeline.models.mannequin.reference import make_view
+from pipeline.models.mannequin.rotations import rotation_about
 from pipeline.models.weights.folder import weight_path
 from tests.models.mannequin.test_mannequin import _reference
 
@@ -164,3 +166,25 @@ def test_the_rim_of_short_hair_is_lit_like_the_skin_below(figure: Figure) -> Non
     np.testing.assert_allclose(shaded[full], normals[under], atol=2e-3)
     others = np.setdiff1d(np.arange(len(normals)), rim.rows)
     np.testing.assert_array_equal(shaded[others], normals[others])
+
+
+@pytest.mark.parametrize("tilt", [0.0, 0.35, -0.35])
+def test_hair_of_a_tilted_head_hangs_along_it(figure: Figure, tilt: float) -> None:
+    """The curtain at rest is symmetric, whatever the head's tilt in the picture."""
+    scale, ground = 1000.0, [450.0, 1100.0]
+    head = rotation_about(np.array([0.0, 0.0, 1.0]), tilt)
+    linear = np.tile(head * scale, (len(BONES), 1, 1))
+    offset = np.tile([*ground, 0.0], (len(BONES), 1))
+    pose = Pose(linear, offset)
+    places = (figure.vertices @ (head * scale).T + [*ground, 0.0]).astype(np.float32)
+    eyes = np.mean([pose.apply("head", figure.landmarks[LANDMARK[f"{side}_eye"]])[:2] for side in ("left", "right")], 0)
+    rows, columns = np.mgrid[:700, :900]
+    along = np.stack([columns - eyes[0], rows - eyes[1]], -1) @ head[:2, :2]
+    mask = (np.abs(along[..., 0]) < 75) & (np.abs(along[..., 1] - 40) < 110)
+    hair = HairRegion(mask, np.zeros(3), np.ones(3), eyes, 65.0, (eyes[1] + 150, eyes[1] + 150))
+    made = with_long_hair(figure, pose, places, 1.0, 0.0, hair, scale)
+    curtain = made.vertices[np.unique(made.triangles[made.groups == Group.LONG_HAIR])]
+    assert curtain[:, 0].min() == pytest.approx(-curtain[:, 0].max(), abs=0.004)
+    assert np.ptp(curtain[:, 0]) == pytest.approx(0.15, abs=0.01)
+    # Both sides are as long: the whole hem, and the whole upper edge, are level.
+    assert [curtain[:, 1].min(), curtain[:, 1].max()] == pytest.approx([-0.99, -0.7815], abs=0.004)
