@@ -12,6 +12,7 @@ from pipeline.models.mannequin.accessories import with_accessories
 from pipeline.models.mannequin.arms_before_body import find_lower_arms
 from pipeline.models.mannequin.bare_arms import bares_upper_arms
 from pipeline.models.mannequin.beards import beard_share, with_beard
+from pipeline.models.mannequin.before_legs import without_thing_before_legs
 from pipeline.models.mannequin.bodies import AVERAGE, Bodies, BodyType
 from pipeline.models.mannequin.body_fitting import fit_body
 from pipeline.models.mannequin.cut_dress import continues_as_dress
@@ -47,6 +48,7 @@ _ARMS_BEFORE = (
 )
 _ASIDE = "the person in a reference picture is turned aside: the side that is hardly seen is filled in"
 _SITS = "the person in the reference picture sits: their standing height is estimated"
+_BEFORE_LEGS = "a thing in front of the legs in a reference picture is left out, and what it hides is filled in"
 _DRESS = "the reference picture ends above the hem of what is taken for a dress: it ends at the knees"
 _NO_FACE = "no reference picture shows the face from the front: the face is the figure's own, in a matching color"
 _CUT_OFF = (
@@ -112,6 +114,8 @@ def make_person(bodies: Bodies, appearance: Appearance) -> NewPerson:
         return plain_person(figure, outfit)
     given = [ReferencePicture(appearance.reference, appearance.reference_person), *appearance.more_references]
     shown = [view for each in given if (view := make_view(each.picture, each.person)) is not None]
+    uncovered = [without_thing_before_legs(view) for view in shown]
+    shown = [view for view, _ in uncovered]
     is_seated = any(sits(view) for view in shown)
     views = [with_trunk_upright(with_standing_height(view), figure) for view in shown]
     # Width and lengths come from a view across the shoulders, depth from the side.
@@ -169,6 +173,8 @@ def make_person(bodies: Bodies, appearance: Appearance) -> NewPerson:
         warnings = (*warnings, _CUT_OFF)
     if is_dress:
         warnings = (*warnings, _DRESS)
+    if any(found for _, found in uncovered):
+        warnings = (*warnings, _BEFORE_LEGS)
     if not any(each.reference.view == "front" for each in good):
         warnings = (*warnings, _NO_FACE)
     if any(find_lower_arms(each.reference).before_body for each in good):
