@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import product
+from typing import ClassVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Mask, Picture
-from pipeline.maths.boxes import Box
+from pipeline.maths.boxes import Box, box_of_mask
 from pipeline.maths.light import apply_light, fit_light
 from pipeline.maths.reduce import reduced
 from pipeline.maths.uneven_light import LightField, light_field
@@ -23,13 +25,14 @@ from pipeline.plate.hidden_parallax import (
     with_hidden_parallax,
 )
 from pipeline.plate.inputs import PlateInputs
-from pipeline.plate.median import masked_median
+from pipeline.plate.median import MIN_CLEAR_SAMPLES, masked_median
 from pipeline.plate.misfit import MISFIT, HoleSurroundings, misfit
 from pipeline.plate.plate_deblur import sharpened_plate
 from pipeline.plate.registration import Gray, RegistrationTarget, fit_warp, pre_warped, work_gray
 from pipeline.plate.stray import BRIEF_SECONDS, seen_briefly, stray_samples
 from pipeline.plate.warp import Warp, node_shape
 from pipeline.runtime.prefetch import parallel_map
+from pipeline.shaped import Shaped, Shapes
 
 _BLOCK_WH = (192, 64)
 _RESAMPLE = cv2.INTER_CUBIC
@@ -235,12 +238,11 @@ def _merge(stack: Candidates, aligned: list[Aligned], max_samples: int) -> tuple
         samples = _samples(aligned, (x0, y0, x0 + w, y0 + h), here, size_wh, max_samples)
         if samples is None:
             return
-        pictures, grades, tiers, frames = samples
-        merged, count = masked_median(pictures, grades, max_samples, tiers)
+        merged, count = masked_median(samples.pictures, samples.grades, max_samples, samples.tiers)
         use = here & (count > 0)
         plate[area][use] = merged[use]
         seen[area] |= use
-        is_brief[area] = use & seen_briefly(grades, frames, stack.brief_frames)
+        is_brief[area] = use & seen_briefly(samples.shown, samples.frames, stack.brief_frames)
 
     corners = product(range(0, size_wh[0], width), range(int(rows[0]), int(rows[-1]) + 1, height))
     # The blocks do not overlap.
@@ -249,36 +251,69 @@ def _merge(stack: Candidates, aligned: list[Aligned], max_samples: int) -> tuple
     return plate, seen & ~stray_samples(plate, is_brief, seen, stack.height)
 
 
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class _Samples(Shaped):
+    """What the candidates show of a block, in the order of preference."""
+
+    SHAPES: ClassVar[Shapes] = {
+        "pictures": ("K", "h", "w", 3), "grades": ("K", "h", "w"), "tiers": ("K",), "shown": ("N", "h", "w"),
+        "frames": ("N",),
+    }  # fmt: skip
+
+    pictures: NDArray[np.uint8]
+    """(K, h, w, 3), black where ``grades`` are 0."""
+    grades: NDArray[np.uint8]
+    """(K, h, w), 0 where the sample is not used."""
+    tiers: NDArray[np.int64]
+    shown: NDArray[np.uint8]
+    """(N, h, w) grades of all candidates that show something of the block, 0 where the block is not needed."""
+    frames: NDArray[np.int64]
+    """(N,) their frame numbers."""
+
+
 def _samples(
     aligned: list[Aligned], box_xyxy: Box, needed_mask: Mask, size_wh: tuple[int, int], max_samples: int
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]] | None:
-    """Return the pictures (K, h, w, 3), grades (K, h, w), tiers (K,) and frame numbers (K,) of a block, or None. Where
-    it is not needed the grades are 0.
+) -> _Samples | None:
+    """Return the samples of a block, None where no candidate shows anything of it.
 
-    Stops once every needed pixel has the maximum of clear samples: later ones would change nothing.
+    Each candidate is resampled only in the box of the pixels whose median it changes.
     """
     pictures: list[Picture] = []
     grades: list[NDArray[np.uint8]] = []
     tiers: list[int] = []
+    shown: list[NDArray[np.uint8]] = []
     frames: list[int] = []
-    clear = np.zeros(needed_mask.shape, np.int32)
+    enough = max(max_samples, MIN_CLEAR_SAMPLES)
+    number = np.zeros(needed_mask.shape, np.uint8)
+    clear = number.copy()
     for each in aligned:
         at = each.warp.coordinates(box_xyxy, size_wh)
-        grade = cv2.remap(each.grade, at, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT)
-        if not (grade.astype(bool) & needed_mask).any():
+        grade = cv2.remap(each.grade, at, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT) * needed_mask
+        if not grade.any():
             continue
-        view = cv2.remap(each.picture, at, None, _RESAMPLE, borderMode=cv2.BORDER_REPLICATE)
-        pictures.append(each.lit(np.asarray(view, np.uint8), box_xyxy, size_wh))
-        grades.append(np.asarray(grade, np.uint8))
-        tiers.append(each.tier + _RELIT_TIER * each.is_relit)
+        shown.append(grade)
         frames.append(each.frame)
-        clear += grade == 2
-        if len(pictures) >= max_samples and int(clear[needed_mask].min()) >= max_samples:
+        # What may lie in shadow counts only where hardly anything is clear.
+        is_used = (grade == 2) & (clear < enough)
+        is_used |= (grade == 1) & (clear < MIN_CLEAR_SAMPLES) & (number < max_samples)
+        x0, y0, x1, y1 = box_of_mask(is_used)
+        if x1 > 0:
+            view = cv2.remap(each.picture, at[y0:y1, x0:x1], None, _RESAMPLE, borderMode=cv2.BORDER_REPLICATE)
+            inside = box_xyxy[0] + x0, box_xyxy[1] + y0, box_xyxy[0] + x1, box_xyxy[1] + y1
+            picture = np.zeros((*grade.shape, 3), np.uint8)
+            picture[y0:y1, x0:x1] = each.lit(np.asarray(view, np.uint8), inside, size_wh)
+            pictures.append(picture)
+            grades.append(grade * is_used)
+            tiers.append(each.tier + _RELIT_TIER * each.is_relit)
+            number += is_used
+            clear += is_used & (grade == 2)
+        if len(shown) >= enough and int(clear[needed_mask].min()) >= enough:
             break
-    if not pictures:
+    if not shown:
         return None
-    # Elsewhere nothing is merged.
-    return np.stack(pictures), np.stack(grades) * needed_mask, np.array(tiers, np.int64), np.array(frames, np.int64)
+    return _Samples(
+        np.stack(pictures), np.stack(grades), np.array(tiers, np.int64), np.stack(shown), np.array(frames, np.int64)
+    )
 
 
 def _small(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
