@@ -171,9 +171,9 @@ def _measured(
     lacking = np.full((len(grays), len(points), 2), np.nan)
     for number, (frame, gray) in enumerate(grays.items()):
         warp = warps[frame]
-        rows, found = mosaic.match(gray, people[frame], warp.from_to, seen[frame])
-        there = apply_transform(warp.from_to, points[rows]) + sample_nodes(warp.nodes, points[rows], mosaic.size_wh)
-        lacking[number, rows] = found - there
+        there = apply_transform(warp.from_to, points) + sample_nodes(warp.nodes, points, mosaic.size_wh)
+        rows, found = mosaic.match(gray, people[frame], warp.from_to, seen[frame], there)
+        lacking[number, rows] = found - there[rows]
     known = np.linalg.norm(np.nan_to_num(lacking, nan=np.inf), axis=2) < _MOST_OFF_PX
     return np.where(known[..., None], lacking, 0.0), known
 

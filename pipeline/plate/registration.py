@@ -98,25 +98,35 @@ class RegistrationTarget:
         self._detail: NDArray[np.float32] | None = None
 
     def match(
-        self, moving: Gray, avoid: Mask, moving_from_reference: Transforms, seen: Gray | None = None
+        self,
+        moving: Gray,
+        avoid: Mask,
+        moving_from_reference: Transforms,
+        seen: Gray | None = None,
+        expected: Points | None = None,
     ) -> tuple[NDArray[np.int64], Points]:
         """Find the reference's features in another frame by pyramidal Lucas-Kanade on the pre-warped frame.
 
         ``moving`` is ``work_gray`` of the frame, ``avoid`` its (H, W) people, ``moving_from_reference`` (3, 3) an
-        initial guess in full px, accurate to some 10 px, and ``seen`` its ``pre_warped`` where that is known. Returns
-        which features were found, (N,), and their positions in the frame, (N, 2) px.
+        initial guess in full px, accurate to some 10 px, ``seen`` its ``pre_warped`` where that is known, and
+        ``expected`` (F, 2) where the features are expected in the frame, full px, where that is known better than by
+        the guess. Returns which features were found, (N,), and their positions in the frame, (N, 2) px.
         """
         h, w = self._gray.shape
         guess = _at_work_size(moving_from_reference, self._factor)
         if len(self._points) < 4:
             return np.zeros(0, np.int64), np.zeros((0, 2))
         points = self._points
+        start = points
+        if expected is not None:
+            at_work_size = np.asarray((expected - (self._factor - 1) / 2) / self._factor, np.float64)
+            start = apply_transform(np.asarray(np.linalg.inv(guess), np.float64), at_work_size).astype(np.float32)
         # A guess is rarely far off, and the levels in which a step is a pixel cost as much as the others.
         for levels in (_LEVELS_NEAR, _LEVELS_FAR, _LEVELS_FAR):
             if seen is None:
                 seen = _warped(moving, guess, (w, h))
             found, status, _ = cv2.calcOpticalFlowPyrLK(
-                self._gray, _with_levels(seen, self._levels), points, points.copy(), winSize=(_WINDOW_PX, _WINDOW_PX),
+                self._gray, _with_levels(seen, self._levels), points, start.copy(), winSize=(_WINDOW_PX, _WINDOW_PX),
                 maxLevel=levels, flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
                 criteria=(cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.02),
             )  # fmt: skip
@@ -126,7 +136,7 @@ class RegistrationTarget:
             ok &= (place[:, 0] > 6) & (place[:, 0] < w - 7) & (place[:, 1] > 6) & (place[:, 1] < h - 7)
             if ok.sum() < 12:
                 break
-            step = np.abs(found[ok] - points[ok])
+            step = found[ok] - start[ok]
             if np.median(np.hypot(step[:, 0], step[:, 1])) < 2.0:
                 break
             if levels == _LEVELS_NEAR:
@@ -136,6 +146,7 @@ class RegistrationTarget:
             if agreed is None:
                 break
             guess = guess @ agreed[0]
+            start = points
             seen = None
         full = place * self._factor + (self._factor - 1) / 2
         people = cv2.resize(avoid.astype(np.uint8), (w, h), interpolation=cv2.INTER_NEAREST)

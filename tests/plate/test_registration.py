@@ -44,6 +44,21 @@ def test_features_are_found_though_the_guess_is_far_off(moved_px: int) -> None:
     assert np.mean(off < 0.5) > 0.9
 
 
+def test_features_are_found_where_they_are_expected() -> None:
+    random = np.random.default_rng(8)
+    texture = sum(cv2.resize(random.normal(0, 50, (side, side)), (800, 800)) for side in (30, 90, 250))
+    wide = np.clip(128 + texture, 0, 255).astype(np.uint8)
+    before, now = (np.ascontiguousarray(wide[100:460, left : left + 640]) for left in (10, 130))
+    nobody = np.zeros(before.shape, np.bool_)
+    target = RegistrationTarget.of_gray(before, nobody)
+
+    rows, found = target.match(now, nobody, np.eye(3), expected=target.features() - [118, 1])
+
+    off = np.linalg.norm(found - target.features()[rows] + [120, 0], axis=1)
+    assert len(rows) > 200
+    assert np.mean(off < 0.5) > 0.9
+
+
 @pytest.mark.parametrize("shape", [(40, 60), (123, 77), (5, 9)])
 def test_levels_are_percentiles(shape: tuple[int, int]) -> None:
     gray = np.random.default_rng(shape[0]).integers(0, 90, shape, dtype=np.uint8)
