@@ -103,10 +103,17 @@ class PlateSet(Shaped):
             views.append((picture, _seen_at(seen, at, between), np.float32(max(float(weight), 1e-3))))
         if not views:
             return np.full((h, w, 3), 128, np.uint8), np.zeros((h, w), np.bool_)
+        everywhere = np.ones((h, w), np.bool_)
         if len(views) == 1:
             picture, known, _ = views[0]
-            return np.asarray(picture, np.uint8), known > 0
-        return _mixed(*views[0], *views[1])
+            return np.asarray(picture, np.uint8), everywhere if known is None else known > 0
+        (first, first_known, first_weight), (second, second_known, second_weight) = views
+        if first_known is None and second_known is None:
+            return _mixed_evenly(first, first_weight, second, second_weight), everywhere
+        first_known, second_known = (
+            np.full((h, w), 255, np.uint8) if known is None else known for known in (first_known, second_known)
+        )
+        return _mixed(first, first_known, first_weight, second, second_known, second_weight)
 
     def positions(
         self, frame: int, side: int, box_xyxy: tuple[int, int, int, int], size_wh: tuple[int, int]
@@ -148,16 +155,32 @@ class PlateSet(Shaped):
         )
 
 
-def _seen_at(seen: NDArray[np.uint8], at: NDArray[np.float32], interpolation: int) -> NDArray[np.uint8]:
-    """Return (h, w) 0..255 where a plate is known at positions (h, w, 2), by its ``seen`` (H, W) 0 or 255."""
-    lines = at.reshape(len(at), -1)
-    x0, y0 = np.floor(lines.min(axis=0).reshape(-1, 2).min(axis=0)).astype(int)
-    x1, y1 = np.ceil(lines.max(axis=0).reshape(-1, 2).max(axis=0)).astype(int)
-    is_inside = x0 >= 0 and y0 >= 0 and x1 < seen.shape[1] and y1 < seen.shape[0]
-    if is_inside and cv2.countNonZero(seen[y0 : y1 + 1, x0 : x1 + 1]) == (y1 + 1 - y0) * (x1 + 1 - x0):
+def _seen_at(seen: NDArray[np.uint8], at: NDArray[np.float32], interpolation: int) -> NDArray[np.uint8] | None:
+    """Return (h, w) 0..255 where a plate is known at positions (h, w, 2), by its ``seen`` (H, W) 0 or 255; None where
+    all of it is known."""
+    least, most = _column_ranges(at)
+    (left, top), (right, bottom) = least.min(axis=0), most.max(axis=0)
+    if left >= 0 and top >= 0 and right <= seen.shape[1] - 1 and bottom <= seen.shape[0] - 1:
+        area = seen[int(top) : int(np.ceil(bottom)) + 1, int(left) : int(np.ceil(right)) + 1]
         # Mostly all of it is known, and to look at it takes a fraction of the time.
-        return np.full(at.shape[:2], 255, np.uint8)
+        if cv2.countNonZero(area) == area.size:
+            return None
     return np.asarray(cv2.remap(seen, at, None, interpolation, borderMode=cv2.BORDER_CONSTANT), np.uint8)
+
+
+@njit(cache=True, nogil=True)
+def _column_ranges(at: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the least and the largest of each column of positions (h, w, 2), (w, 2) each; ``h`` > 0."""
+    width = 2 * at.shape[1]
+    least = at[0].copy().reshape(width)
+    most = least.copy()
+    for r in range(1, at.shape[0]):
+        row = at[r].reshape(width)
+        for k in range(width):
+            value = row[k]
+            least[k] = value if value < least[k] else least[k]
+            most[k] = value if value > most[k] else most[k]
+    return least.reshape(at.shape[1], 2), most.reshape(at.shape[1], 2)
 
 
 def _step(factor: float) -> float:
@@ -195,6 +218,22 @@ def _mixed(
                 one, other = np.float32(first[r, c, channel]), np.float32(second[r, c, channel])
                 picture[r, c, channel] = np.uint8(other + (one - other) * share + half)
     return picture, seen
+
+
+@njit(cache=True, nogil=True)
+def _mixed_evenly(first: Picture, first_weight: np.float32, second: Picture, second_weight: np.float32) -> Picture:
+    """Blend two plates, (h, w, 3), that are known everywhere."""
+    picture = np.empty(first.shape, np.uint8)
+    half = np.float32(0.5)
+    share = first_weight / (first_weight + second_weight)
+    for r in range(len(picture)):
+        row = picture[r].reshape(-1)
+        ones = first[r].reshape(-1)
+        others = second[r].reshape(-1)
+        for k in range(len(row)):
+            one, other = np.float32(ones[k]), np.float32(others[k])
+            row[k] = np.uint8(other + (one - other) * share + half)
+    return picture
 
 
 def bright_level(plate: Picture) -> float:

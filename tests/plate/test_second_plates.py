@@ -5,10 +5,12 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import cv2
 import numpy as np
+import pytest
 
 from pipeline.plate.placement import assign_plates
-from pipeline.plate.plate_set import _mixed
+from pipeline.plate.plate_set import _mixed, _mixed_evenly, _seen_at
 
 
 def _plan(frame: int, shot: tuple[int, int]) -> Any:
@@ -37,3 +39,25 @@ def test_a_plate_of_little_weight_is_used_where_the_other_ends_and_nowhere_else(
     assert seen.all() and (picture[:, :5] <= 101).all() and (picture[:, 5:] >= 198).all()
     nowhere = np.zeros_like(known)
     assert not _mixed(first, nowhere, np.float32(0.99), second, nowhere, np.float32(0.01))[1].any()
+
+
+@pytest.mark.parametrize("weight", [0.001, 0.25, 0.37, 0.5])
+def test_plates_known_everywhere_are_mixed_alike(weight: float) -> None:
+    random = np.random.default_rng(4)
+    first, second = (random.integers(0, 256, (40, 50, 3), np.uint8) for _ in range(2))
+    known = np.full((40, 50), 255, np.uint8)
+    shares = np.float32(1 - weight), np.float32(weight)
+    wanted, _ = _mixed(first, known, shares[0], second, known, shares[1])
+    assert np.array_equal(_mixed_evenly(first, shares[0], second, shares[1]), wanted)
+
+
+@pytest.mark.parametrize(("corner_xy", "is_all_known"), [((5.5, 4.5), True), ((-0.5, 4), False), ((18, 4), False)])
+def test_a_plate_is_known_where_all_of_its_positions_are(corner_xy: tuple[float, float], is_all_known: bool) -> None:
+    seen = np.full((30, 40), 255, np.uint8)
+    seen[:, 35:] = 0
+    at = np.array(corner_xy, np.float32) + np.stack(np.meshgrid(np.arange(18.0), np.arange(20.0)), axis=-1).astype(
+        np.float32
+    )
+    known = _seen_at(seen, at, cv2.INTER_LINEAR)
+    assert (known is None) == is_all_known
+    assert known is None or (known.min() < 255 and known.max() == 255)
