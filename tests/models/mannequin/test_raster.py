@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.models.mannequin.mesh_colors import sample_grid
-from pipeline.models.mannequin.raster import FAR, faces_away, rasterize, resolve, skin, vertex_normals
+from pipeline.models.mannequin.raster import FAR, _front_to_back, faces_away, rasterize, resolve, skin, vertex_normals
 from pipeline.models.mannequin.soft_rim import with_soft_rim
 
 RED, BLUE = (1.0, 0.0, 0.0), (0.0, 0.0, 1.0)
@@ -136,3 +136,28 @@ def test_every_sample_inside_is_drawn_and_no_other(seed: int) -> None:
 def test_back_faces_face_away() -> None:
     places = np.array([(0, 0, 0), (0, 5, 0), (5, 0, 0)], np.float32)
     assert faces_away(places, np.array([[0, 1, 2], [0, 2, 1]], np.int32)).tolist() == [False, True]
+
+
+def test_triangles_are_drawn_from_front_to_back() -> None:
+    rng = np.random.default_rng(3)
+    places = rng.uniform(0, 40, (600, 3)).astype(np.float32)
+    triangles = np.arange(600, dtype=np.int32).reshape(200, 3)
+
+    order = _front_to_back(places, triangles)
+
+    assert sorted(order.tolist()) == list(range(200))
+    depths = places[triangles[order, 0], 2]
+    assert (np.maximum.accumulate(depths) - depths).max() < np.ptp(depths) / 30
+    flat = _front_to_back(np.ones_like(places), triangles)
+    assert flat.tolist() == list(range(200))
+
+
+def test_the_order_of_triangles_does_not_matter() -> None:
+    rng = np.random.default_rng(6)
+    places = rng.uniform(0, 40, (180, 3)).astype(np.float32)
+    triangles = np.arange(180, dtype=np.int32).reshape(60, 3)
+    depth, nearest = rasterize(places, triangles, 40, 40)
+    shuffled = rng.permutation(60)
+    again, of_shuffled = rasterize(places, triangles[shuffled], 40, 40)
+    assert np.array_equal(depth, again)
+    assert np.array_equal(nearest, np.where(of_shuffled < 0, -1, shuffled[of_shuffled]))
