@@ -84,6 +84,11 @@ def _filled(mask: Mask, surely_subject: Mask, painted_px: float) -> Mask:
     is_hole &= (boxes[:, 2:] < (x1 - x0, y1 - y0)).all(axis=1)
     shows_subject = counts_in(labeled, surely_subject[area], count) >= _HALF * areas
     is_hole &= ~shows_subject | (areas <= painted_px)
+    holes = those_of(labeled, is_hole)
+    # Between the tubes of a bicycle a leg is seen beside the background.
+    count, labeled = cv2.connectedComponents((holes & surely_subject[area]).view(np.uint8), connectivity=4)
+    is_limb = areas_of(labeled, count) > painted_px
+    is_limb[0] = False
     filled = mask.copy()
-    filled[area] |= those_of(labeled, is_hole)
+    filled[area] |= holes & ~those_of(labeled, is_limb)
     return filled
