@@ -27,6 +27,7 @@ from pipeline.survey.caption_boxes import CaptionBox, CaptionBoxes
 from pipeline.survey.graphic import LEAST_EDGE_PX, Graphic, Seen, Tints, graphics_of
 from pipeline.survey.growing_words import growing
 from pipeline.survey.letter_edges import complete_graphic
+from pipeline.survey.passed_graphics import PassedGraphics
 from pipeline.survey.split_screen import SplitScreen, SplitScreenFinder
 from pipeline.survey.still_background import StillBackground
 from pipeline.survey.still_edges import EdgeStatistics
@@ -85,6 +86,7 @@ class OverlayFinder:
         self._block_frames = max(1, round(rate / self._step * _BLOCK_SECONDS))
         self._statistics = EdgeStatistics(info.size_wh, self._small_wh)
         self._background = StillBackground(self._small_wh)
+        self._passed = PassedGraphics(self._small_wh)
         self._changes = SuddenChanges(self._background)
         self._boxes = CaptionBoxes(self._step)
         self._fresh: list[tuple[int, int]] = []
@@ -143,6 +145,7 @@ class OverlayFinder:
         if is_cut:
             self._statistics.cut()
             self._changes.cut()
+            self._end_passed()
             self._background.forget()
             self._split_screens.cut(self._frames, self._borders.has_borders)
             self._borders.cut(self._frames)
@@ -163,6 +166,7 @@ class OverlayFinder:
             self._end_block()
             self._borders.look(luma, people)
             self._split_screens.look(self._held[-1])
+        self._passed.push(self._held[-1], is_new=begins)
         self._statistics.push(self._held[-1].luma, people, world_from_source, is_new=begins)
         for change in self._changes.push(self._held, self._shown_before):
             self._add_change(change)
@@ -174,6 +178,7 @@ class OverlayFinder:
             self._look_for_boxes()
         for graphic in self._shown:
             self._end(graphic)
+        self._end_passed()
         for each in self._boxes.finish():
             self._ended.append(_Ended.of(each.first, each.last, each.box_xyxy, each.mask))
         for screen, box in self._insets:
@@ -302,6 +307,10 @@ class OverlayFinder:
             parts = growing(graphic, self._held)
             self._ended += [_Ended.of(frame, frame, box, mask, OverPeople()) for frame, box, mask in parts]
             self._recent.append(graphic)
+
+    def _end_passed(self) -> None:
+        """Add what people in the shot that ends were seen behind."""
+        self._ended += [_Ended.of(first, last, box, mask) for first, last, box, mask in self._passed.cut()]
 
     def _add_change(self, change: Change) -> None:
         last = change.frame + STILL_FRAMES if change.appears else change.frame - 1
