@@ -53,7 +53,7 @@ def own_under_others(sample: Sample, odds: Float32Array, alike: Mask) -> Mask:
     beside = is_rim & (sample.outside < _SPILL_BH) & (odds < -np.log(np.where(near, _BESIDE_ODDS, _FAR_ODDS)))
     on_limb = (is_rim & (sample.outside < 0)) | (sample.outside < -_LIMB_CORE_BH)
     on_limb &= odds < -np.log(_ON_LIMB_ODDS)
-    may_be = is_rim | (odds < -np.log(_FAR_ODDS))
+    may_be = is_rim | (odds < -np.log(_BESIDE_ODDS))
     may_be |= _mean_within(sample.others_mask, odds, _PATCH_BH * height) < 0
     return np.asarray(alike & may_be & (sample.subject_mask | on_limb | beside), np.bool_)
 
