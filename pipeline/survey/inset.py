@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Float32Array, Float64Array
 from pipeline.maths.boxes import Box, overlap_of_smaller
 from pipeline.maths.masks import grow
-from pipeline.survey.still_lines import Crossing, Pictures, common_change
+from pipeline.survey.still_lines import Crossing, Pictures, common_change, have_one_outline
 
 _MOST_LINES = 16
 """Rows, and columns, that are tried as sides."""
@@ -232,4 +232,6 @@ def _goes_on(pictures: Pictures, turned: Pictures, box: Box) -> bool:
     for side in sides:
         crossing.add(*side)
     changes = [common_change(each, (row, row), along) for each, row, along in sides]
-    return crossing.goes_on() or any(change >= _COMMON_CHANGE for change in changes)
+    # Words before people have edges of their own there.
+    is_before_people = any(have_one_outline(each, row, along) for each, row, along in sides)
+    return is_before_people or crossing.goes_on() or any(change >= _COMMON_CHANGE for change in changes)

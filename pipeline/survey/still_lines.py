@@ -33,6 +33,13 @@ _LEAST_CHANGE = 3.0
 _LEAST_ON_PEOPLE = 40
 """Pixels of people on both sides of a line, over all looks, that tell whether they hide it."""
 _HIDDEN = 0.45
+_LEAST_OUTLINE_PX = 8
+_MOST_OUTLINE = 0.7
+"""Share of a line within which people must lie for their outline to be seen."""
+_LEAST_OUTLINES = 3
+"""Looks."""
+_SAME_OUTLINE = 0.75
+"""IoU: that of two videos' people is less."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,6 +94,24 @@ class Crossing:
         if self._on_people >= _LEAST_ON_PEOPLE and self._with_step < _HIDDEN * self._on_people:
             return True
         return self._product > _CONTINUES * max(float(np.sqrt(self._before * self._after)), 1e-6)
+
+
+def have_one_outline(pictures: Pictures, row: int, columns: slice) -> bool:
+    """Return whether people have the same outline on both sides of a part of a row, in most looks.
+
+    Only looks count in which their outline is there: two people who fill a line from end to end say nothing.
+    """
+    distance = 2 * _ACROSS_PX
+    if not distance <= row < pictures.people.shape[1] - distance:
+        return False
+    before, after = (pictures.people[:, at, columns] for at in (row - distance, row + distance))
+    either, both = before | after, before & after
+    length = either.shape[1]
+    share = np.count_nonzero(either, axis=1) / max(length, 1)
+    counted = (share * length >= _LEAST_OUTLINE_PX) & (share <= _MOST_OUTLINE)
+    if np.count_nonzero(counted) < max(_LEAST_OUTLINES, len(counted) / 2):
+        return False
+    return bool(np.count_nonzero(both[counted]) >= _SAME_OUTLINE * np.count_nonzero(either[counted]))
 
 
 def common_change(pictures: Pictures, rows: tuple[int, int], columns: slice = slice(None)) -> float:

@@ -152,6 +152,21 @@ def test_a_screen_that_people_hide_is_part_of_the_scene() -> None:
     assert videos_of(seen(pictures, people)) is None
 
 
+@pytest.mark.parametrize("aside_px", [0, 40], ids=["one person", "two people"])
+def test_a_box_whose_side_is_words_before_a_person_is_none(aside_px: int) -> None:
+    """Above and below the words one person goes on; two people, one in each video, do not."""
+    x0, y0, x1, y1 = 50, 60, 180, 170
+    pictures, people = [], []
+    for t in range(LOOKS):
+        man = standing(80 + 3 * t, 90, 300)
+        man[y1:] = np.roll(man[y1:], aside_px, axis=1)
+        one, two = (np.where(man, 200, scene(seed, t, step)).astype(np.uint8) for seed, step in ((1, 0.0), (2, 5.0)))
+        pictures.append(with_inset(one, two, (x0, y0, x1, y1)))
+        people.append(man)
+    assert (videos_of(seen(pictures, people)) is None) == (aside_px == 0)
+    assert videos_of(seen(pictures)) is not None
+
+
 def test_a_bar_beside_the_clip_is_no_second_video() -> None:
     finder = OverlayFinder(video_info(24, (WIDTH, HEIGHT)))
     for t in range(24):
