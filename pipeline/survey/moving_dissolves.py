@@ -31,6 +31,8 @@ _LENGTHS_SECONDS = (0.27, 0.4, 0.55, 0.75, 1.0, 1.3, 1.6)
 _DETAIL_BLUR_PX = 1.0
 _DIP = 0.75
 """Largest energy of the details in the middle of a window, relative to the mean of its ends."""
+_LEAST_ENERGY = 0.1
+"""Of the details at each end of a window: a plain picture has no dip, and fades from and to one are found without."""
 _DIP_ROOM = 6
 """Frames around a dip in which there is no other one."""
 _BESIDE = 4
@@ -126,9 +128,12 @@ def _dips(energy: Float64Array, half: int) -> Iterator[int]:
     for middle in range(half + _BESIDE, count - half - _BESIDE):
         before = np.median(energy[middle - half - 2 : middle - half + 1])
         after = np.median(energy[middle + half : middle + half + 3])
-        depth[middle] = 2 * np.median(energy[middle - 1 : middle + 2]) / max(float(before + after), 1e-6)
+        if min(before, after) >= _LEAST_ENERGY:
+            depth[middle] = 2 * np.median(energy[middle - 1 : middle + 2]) / (before + after)
     for middle in np.flatnonzero(depth < _DIP).tolist():
-        if depth[middle] == depth[max(middle - _DIP_ROOM, 0) : middle + _DIP_ROOM + 1].min():
+        # Of frames that are alike, as in a second of black, one is enough.
+        is_first = depth[middle] < depth[max(middle - _DIP_ROOM, 0) : middle].min(initial=np.inf)
+        if is_first and depth[middle] <= depth[middle : middle + _DIP_ROOM + 1].min():
             yield middle
 
 
@@ -199,11 +204,14 @@ class _Window:
 
 
 def _motion(now: NDArray[np.uint8], then: NDArray[np.uint8]) -> Float64Array:
-    """Return (4,) the camera's motion from one gray picture (h, w) to another one near in time."""
+    """Return (4,) the camera's motion from one gray picture (h, w) to another one near in time; 0 where it is unknown,
+    as in a picture of a dozen lines."""
     height, width = now.shape
     flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(now, then, None)
     y, x = (axis.ravel() for axis in np.mgrid[_FLOW_STEP_PX:height:_FLOW_STEP_PX, _FLOW_STEP_PX:width:_FLOW_STEP_PX])
     places = np.stack([x, y], axis=1).astype(np.float32)
+    if len(places) < 2:
+        return np.zeros(4)
     matrix, _ = cv2.estimateAffinePartial2D(places, places + flow[y, x], ransacReprojThreshold=_FLOW_NOISE_PX)
     return np.zeros(4) if matrix is None else motion_of(np.vstack([matrix, [0, 0, 1]]), (width, height))
 

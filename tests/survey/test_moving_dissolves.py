@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes.clip import Frame
 from pipeline.errors import Cancelled
 from pipeline.runtime.callbacks import Check
-from pipeline.survey.moving_dissolves import DetailEnergy, with_moving_dissolves
+from pipeline.survey.moving_dissolves import DetailEnergy, _motion, with_moving_dissolves
 from tests.support.clip_info import video_info
 
 SIZE_WH = (160, 120)
@@ -85,6 +85,21 @@ def test_a_cross_fade_is_found_with_its_weights(length: int, speeds_px: tuple[fl
 )
 def test_what_is_no_cross_fade_is_not_taken_for_one(pictures: Sequence[Gray]) -> None:
     assert found(pictures) is None
+
+
+@pytest.mark.parametrize("level", [0, 16])
+def test_a_plain_clip_and_a_second_of_black_are_hardly_looked_at(level: int) -> None:
+    plain = np.full(SIZE_WH[::-1], level, np.uint8)
+    looks: list[None] = []
+    assert found([plain] * COUNT, check=lambda: looks.append(None)) is None
+    assert not looks
+    found([*scene(1, 1.0)[:20], *[plain] * 20, *scene(2, 1.0)[40:]], check=lambda: looks.append(None))
+    assert len(looks) <= 7
+
+
+def test_pictures_of_a_dozen_lines_have_no_motion() -> None:
+    tiny = np.random.default_rng(0).integers(0, 256, (12, 12), np.uint8)
+    assert not _motion(tiny, np.roll(tiny, 1, axis=1)).any()
 
 
 def test_known_cross_fades_stay_unless_they_are_measured_anew() -> None:
