@@ -17,8 +17,9 @@ from pipeline.datatypes.arrays import Float32Array, Mask, Picture
 from pipeline.maths.masks import grow
 from pipeline.maths.regions import areas_of, those_of
 from pipeline.runtime.compiled import njit
+from pipeline.scene.covered import covered
 from pipeline.scene.narrow import LINES, narrow_lines
-from pipeline.scene.samples import Sample, covered, surroundings, uncovered
+from pipeline.scene.samples import Sample, surroundings, uncovered
 from pipeline.scene.views import WORK_BODY_PX, Shown
 
 _PRIOR = 0.35

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from pipeline.scene.colors import density
+from pipeline.scene.covered import covered
 from pipeline.scene.hidden_feet import hidden_feet
 from pipeline.scene.occluders import Evidence, PlateEvidence
-from pipeline.scene.samples import FEET, covered, likeness, subject_counts
+from pipeline.scene.samples import FEET, likeness, subject_counts
 from tests.support.scene_truth import HEIGHT_PX, SHAPE, Mask, man_at, shot_at, wall
 
 _PLACES = np.dstack(np.meshgrid(np.arange(SHAPE[1]), np.arange(SHAPE[0]))).astype(np.float32)

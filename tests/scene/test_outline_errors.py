@@ -10,9 +10,10 @@ import numpy as np
 from pipeline.joints import JOINT
 from pipeline.scene.body import HEAD, body_of
 from pipeline.scene.colors import density
+from pipeline.scene.covered import blending, covered
 from pipeline.scene.layers import Label
 from pipeline.scene.occluders import Evidence, PlateEvidence
-from pipeline.scene.samples import blending, covered, likeness, sample_of, subject_counts
+from pipeline.scene.samples import likeness, sample_of, subject_counts
 from pipeline.scene.views import view_of
 from tests.support.scene_labels import PATH, labeled, learned, share
 from tests.support.scene_truth import HEIGHT_PX, SHAPE, Mask, Shot, shot_at, skeleton_at, wall

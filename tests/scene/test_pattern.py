@@ -9,8 +9,9 @@ import pytest
 
 from pipeline.datatypes.arrays import Picture
 from pipeline.scene.colors import density
+from pipeline.scene.covered import covered
 from pipeline.scene.pattern import shows_pattern
-from pipeline.scene.samples import covered, likeness, subject_counts
+from pipeline.scene.samples import likeness, subject_counts
 from tests.support.scene_labels import NOTHING, share
 from tests.support.scene_truth import SHAPE, Mask, man_at, shot_at, wall
 
