@@ -29,7 +29,6 @@ from pipeline.settings import DiffusionSettings
 
 AIMS_GB = {"fast": 8.0, "balanced": 13.0, "high": 16.0}
 _HALF = 2
-_WHOLE = 4
 _BATCH = 8
 """Batch size of ControlNets and autoencoder; the worker may choose up to 16 where memory allows."""
 _ADAPTER_GB = 0.098

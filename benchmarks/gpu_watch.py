@@ -26,8 +26,6 @@ from pipeline.runtime.callbacks import Check
 
 _SAMPLE_SECONDS = 0.1
 """NVML's own value is a mean over about this interval."""
-_SHEET_FRAMES = 3
-"""Frames of each window: first, middle, last."""
 _PROVOKED_SHARE = 0.6
 """Fraction of the memory that a window needs beyond the weights that is available when an out-of-memory error is
 provoked."""

@@ -43,7 +43,6 @@ _BEGIN_SECONDS = (10.0, 30.0, 90.0)
 """Seconds for a further worker to fetch a bundle and load its models: warm, typical, cold. Not measured."""
 _LEAST_MEGAPIXELS = 0.17
 """Frames below this size take as long as one of it: people are detected at the same size in every clip."""
-_GENERATOR_PARTS = ("unet", "unet_motion", "face_unet_motion", "transformer")
 _FURTHER_SUBJECT_SHARE = 0.4
 """Fraction of the other stages' time that each further subject adds: ``benchmarks.duet`` measured 0.35 of the CPU time
 for one that is in four fifths of the frames."""

@@ -23,7 +23,6 @@ HAND = PART_NAMES.index("hand")
 THIGH = PART_NAMES.index("thigh")
 SHIN = PART_NAMES.index("shin")
 
-_HAND_CONFIDENCE = 0.2
 _PRESSED_BH = 0.06
 """A landmark model that is shown legs alone presses the shoulders to the picture's upper edge, from inside."""
 

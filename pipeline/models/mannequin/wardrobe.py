@@ -45,7 +45,6 @@ _NOUNS = frozenset((
 ))  # fmt: skip
 _FELT: Color = (96, 74, 56)
 _DENIM: Color = COLORS["denim"]
-_GROWN_UP_YEARS = 16.0
 _DYES = {**COLORS, **HAIR}
 _OF_PEOPLE = {name: SKIN[name] for name in ("black", "dark", "white", "pale")}
 """Colors before "man" or "woman" that mean the skin."""
