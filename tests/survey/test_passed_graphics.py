@@ -49,6 +49,7 @@ def masks_found(opacity: float, shown: range = range(COUNT), moved_px: float = 0
         whole = np.zeros(WH[::-1], np.bool_)
         whole[y0:y1, x0:x1] = mask
         found.append(whole)
+    assert finder.cut() == [], "another shot begins anew"
     return found
 
 
@@ -71,8 +72,3 @@ def test_what_is_shown_for_a_part_of_the_shot_is_left_to_others() -> None:
 
 def test_nothing_is_learned_while_the_camera_moves() -> None:
     assert masks_found(1.0, moved_px=1.0) == []
-
-
-def test_another_shot_begins_anew() -> None:
-    finder = PassedGraphics(WH)
-    assert finder.cut() == []
