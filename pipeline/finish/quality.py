@@ -20,6 +20,7 @@ from pipeline.finish.composite import EditedFrame, EditWeights
 from pipeline.finish.quality_metrics import count_changed_outside, foot_slide_bh, second_difference_bh, warping_error
 from pipeline.joints import JOINT
 from pipeline.maths.boxes import Box, box_of_mask, clipped, grown
+from pipeline.maths.optical_flow import LEAST_SIDE_PX
 from pipeline.maths.reduce import reduced
 from pipeline.result import Quality
 from pipeline.runtime.compiled import njit
@@ -182,8 +183,8 @@ class _Patch:
     ) -> None:
         x0, y0, x1, y1 = box_xyxy
         scale = min(1.0, _FLOW_SIDE_PX / max(x1 - x0, y1 - y0))
-        # DIS needs a few patches across; a sliver of a region is enlarged rather than refused
-        size = (max(16, round((x1 - x0) * scale)), max(16, round((y1 - y0) * scale)))
+        # A sliver of a region is enlarged rather than refused.
+        size = max(LEAST_SIDE_PX, round((x1 - x0) * scale)), max(LEAST_SIDE_PX, round((y1 - y0) * scale))
         self.frame = frame
         self.box_xyxy = box_xyxy
         self.source = reduced(source[y0:y1, x0:x1], size)

@@ -12,6 +12,8 @@ from pipeline.maths.channels import lengths
 
 Flow = NDArray[np.float32]
 """(h, w, 2) px: displacement of each pixel to its position in the other picture."""
+LEAST_SIDE_PX = 32
+"""Of pictures between which flow is looked for: for smaller ones OpenCV's DIS raises an error, or ends the process."""
 _AGREE_PX = 1.0
 """Largest forward-backward error at which a flow vector is trusted."""
 

@@ -17,6 +17,7 @@ from pipeline.scene.samples import Sample
 from pipeline.scene.shafts import (
     AIMED_DEG,
     OFF_LINE_BH,
+    Head,
     Shaft,
     apart_from,
     head_at,
@@ -61,23 +62,24 @@ class _Strips:
 def shafts_to_heads(kept: Mask, sample: Sample) -> list[Shaft]:
     """Return the clearest shaft between a hand and the largest wide part of what is ``kept`` (h, w) near it: one at
     most, as a thing has one handle."""
-    found = [each for each in (_shaft_to_head(side, kept, sample) for side in (0, 1)) if each is not None]
+    heads = [(side, head) for side in (0, 1) if (head := head_at(side, kept, sample)) is not None]
+    if not heads:
+        return []
+    lab = cv2.cvtColor(sample.view.picture, cv2.COLOR_RGB2LAB).astype(np.float32)
+    background = (sample.view.shown == Shown.PLATE).astype(np.float32)
+    found = [each for side, head in heads if (each := _shaft_to(head, side, lab, background, sample)) is not None]
     return [max(found, key=lambda each: each[0])[1]] if found else []
 
 
-def _shaft_to_head(side: int, kept: Mask, sample: Sample) -> tuple[float, Shaft] | None:
-    """Return the evidence for a shaft between a hand (0 left, 1 right) and the largest wide part of what is ``kept``
-    (h, w) near it, and the shaft; None where there is none."""
+def _shaft_to(
+    head: Head, side: int, lab: Float32Array, background: Float32Array, sample: Sample
+) -> tuple[float, Shaft] | None:
+    """Return the evidence for a shaft between a hand (0 left, 1 right) and what it may hold, and the shaft; None where
+    there is none. ``lab`` (h, w, 3) is the picture in 8-bit Lab, ``background`` (h, w) 1 where that is visible."""
     height = sample.body.height_px
-    where = np.flatnonzero(sample.body.hand_sides == side)
-    head = head_at(side, kept, sample)
-    if head is None or not len(where):
-        return None
-    hand_xy = sample.body.hands[where[0]].astype(np.float64)
+    hand_xy = sample.body.hands[np.flatnonzero(sample.body.hand_sides == side)[0]].astype(np.float64)
     rows, columns = np.nonzero(head.mask)
     points = np.column_stack([columns, rows]) - hand_xy
-    picture = cv2.cvtColor(sample.view.picture, cv2.COLOR_RGB2LAB).astype(np.float32)
-    background = (sample.view.shown == Shown.PLATE).astype(np.float32)
     middle = np.rad2deg(np.arctan2(head.away_xy[1], head.away_xy[0]))
     best: tuple[float, Shaft] | None = None
     for turn in np.arange(-AIMED_DEG, AIMED_DEG + 0.1, _TURN_DEG):
@@ -89,7 +91,7 @@ def _shaft_to_head(side: int, kept: Mask, sample: Sample) -> tuple[float, Shaft]
             continue
         middle_px = strip_px(height)[0]
         strips = _Strips(
-            strip_of(picture, hand_xy, along, height),
+            strip_of(lab, hand_xy, along, height),
             strip_of(background, hand_xy, along, height),
             middle_px + ends[0],
             middle_px + min(ends[1], middle_px),

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Float32Array, Float64Array, Picture
 from pipeline.datatypes.clip import FrameSource
 from pipeline.maths.mixtures import Mixture, fit_mixtures, matrix_of, motion_of
+from pipeline.maths.optical_flow import LEAST_SIDE_PX
 from pipeline.maths.reduce import reduced
 from pipeline.maths.smoothing import true_runs
 from pipeline.media.pixels import rgb_of
@@ -144,7 +145,7 @@ class _SmallFrames:
         self._clip = clip
         width, height = clip.info.size_wh
         ratio = min(1.0, _SHORT_SIDE_PX / min(width, height))
-        self._small_wh = max(8, round(width * ratio)), max(8, round(height * ratio))
+        self._small_wh = max(LEAST_SIDE_PX, round(width * ratio)), max(LEAST_SIDE_PX, round(height * ratio))
         self._kept: dict[int, NDArray[np.uint8]] = {}
 
     def between(self, first: int, last: int) -> list[NDArray[np.uint8]]:

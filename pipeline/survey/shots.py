@@ -17,6 +17,7 @@ from scenedetect.detectors import ContentDetector
 
 from pipeline.datatypes.arrays import Float32Array, Mask, Picture
 from pipeline.datatypes.clip import VideoInfo
+from pipeline.maths.optical_flow import LEAST_SIDE_PX
 from pipeline.maths.reduce import reduced
 from pipeline.survey.dissolves import DissolveDetector
 from pipeline.survey.moving_dissolves import DetailEnergy
@@ -178,7 +179,7 @@ def small_size(size_wh: tuple[int, int]) -> tuple[int, int]:
     """Return the size of the small pictures in which places are compared."""
     width, height = size_wh
     ratio = min(1.0, _SMALL_SHORT_SIDE / min(width, height))
-    return max(8, round(width * ratio)), max(8, round(height * ratio))
+    return max(LEAST_SIDE_PX, round(width * ratio)), max(LEAST_SIDE_PX, round(height * ratio))
 
 
 def _is_fading(contrasts: Sequence[float]) -> bool:

@@ -8,7 +8,7 @@ from pipeline.datatypes.clip import Frame, VideoInfo
 from pipeline.datatypes.plan import Plan
 from pipeline.datatypes.survey import Person
 from pipeline.finish.composite import EditedFrame, EditWeights
-from pipeline.finish.quality import QualityMeter
+from pipeline.finish.quality import QualityMeter, _Patch
 from pipeline.finish.quality_metrics import (
     count_changed_outside,
     foot_slide_bh,
@@ -171,3 +171,12 @@ def test_a_job_without_replaced_frames_has_no_ratios() -> None:
     assert figures.changed_outside == 0 and figures.frames_replaced == 0
     for name in ("region_area_ratio", "foot_slide_percent", "placed_jitter_percent", "reference_to_subject_scale"):
         assert getattr(figures, name) is None
+
+
+def test_a_long_and_low_edit_region_is_compared_at_a_size_that_the_flow_takes() -> None:
+    """Between pictures of fewer than 32 lines it ends the process."""
+    picture = np.random.default_rng(0).integers(0, 256, (40, 200, 3), np.uint8)
+    patch = _Patch(0, (0, 4, 200, 22), np.ones((40, 200), np.bool_), picture, picture)
+    assert min(patch.source.shape[:2]) >= 32
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    assert warping_error(patch.source, patch.result, patch.region, flow) < 1e-3

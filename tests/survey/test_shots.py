@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
+import pytest
 
 from pipeline.datatypes.arrays import Picture
 from pipeline.survey.shots import CutDetector
@@ -105,3 +106,14 @@ def test_a_short_dip_to_black_begins_a_shot_where_a_closer_framing_of_the_place_
     black = [np.zeros((180, 320, 3), np.uint8)]
     (start,) = shots_of([view(1)] * 20 + out + black + back + [closer] * 20)
     assert 22 <= start <= 25
+
+
+@pytest.mark.parametrize("size_wh", [(128, 12), (640, 24), (64, 8), (8, 128), (2, 2)])
+def test_a_strip_of_a_clip_does_not_end_the_process(size_wh: tuple[int, int]) -> None:
+    """OpenCV's DIS flow does, between pictures of fewer than 32 lines."""
+    random = np.random.default_rng(0)
+    detector = CutDetector(video_info(6, size_wh, RATE), "content")
+    pictures = [random.integers(0, 256, (size_wh[1], size_wh[0], 3), np.uint8) for _ in range(6)]
+    starts = [detector.push(picture, number) for number, picture in enumerate(pictures)]
+    assert not starts[0]
+    assert len(detector.energy) == 6
